@@ -1,0 +1,39 @@
+/**
+ * Time as an argument. Waits use `monotonicMs`, labels use `wallMs`; neither is read anywhere else.
+ * Wall clocks lie on a Pi without a battery: order is the journal's offset, never a timestamp.
+ */
+export interface Clock {
+  /** Milliseconds since the epoch, as the machine believes. */
+  wallMs(): number;
+  /** Milliseconds since boot: never steps. */
+  monotonicMs(): number;
+  /** Calls `run` once, at or after the monotonic time `atMs`. */
+  at(atMs: number, run: () => void): Timer;
+}
+
+export interface Timer {
+  cancel(): void;
+}
+
+/** setTimeout overflows above this and would fire at once. */
+const TIMEOUT_MS_MAX = 2 ** 31 - 1;
+
+export class SystemClock implements Clock {
+  wallMs(): number {
+    return Date.now();
+  }
+
+  monotonicMs(): number {
+    return Number(process.hrtime.bigint() / 1000n) / 1000;
+  }
+
+  at(atMs: number, run: () => void): Timer {
+    let handle: NodeJS.Timeout;
+    const arm = (): void => {
+      const waitMs = atMs - this.monotonicMs();
+      handle = setTimeout(waitMs > TIMEOUT_MS_MAX ? arm : run, Math.min(Math.max(0, waitMs), TIMEOUT_MS_MAX));
+    };
+    arm();
+    return { cancel: () => clearTimeout(handle) };
+  }
+}

@@ -1,0 +1,93 @@
+/**
+ * What the gateway knows about itself at one instant: `godwit status --json`, `/api/status`, `/healthz`
+ * and the metrics are all views of it. Counters count from the start of the process.
+ */
+export interface Snapshot {
+  readonly gateway: string;
+  readonly version: string;
+  readonly state: 'starting' | 'running' | 'degraded' | 'stopping';
+  /** Milliseconds since the epoch. */
+  readonly since: number;
+  readonly clock: ClockSnapshot;
+  readonly devices: { readonly [device: string]: DeviceSnapshot };
+  readonly buses: { readonly [bus: string]: BusSnapshot };
+  readonly broker: BrokerSnapshot;
+  readonly bridges: { readonly [bridge: string]: BridgeSnapshot };
+  readonly journal: JournalSnapshot;
+  readonly memory: { readonly rss: number; readonly heapUsed: number; readonly external: number };
+}
+
+export interface ClockSnapshot {
+  readonly now: number;
+  readonly trusted: boolean;
+}
+
+export interface DeviceSnapshot {
+  readonly bus: string;
+  /** `unknown` until the first poll has ended. */
+  readonly state: 'online' | 'offline' | 'unknown';
+  readonly reason?: string;
+  readonly since: number;
+  readonly polls: number;
+  readonly failures: number;
+  readonly points: { readonly [point: string]: PointSnapshot };
+}
+
+export interface PointSnapshot {
+  readonly value: boolean | number | string | null;
+  readonly unit?: string;
+  readonly quality: 'good' | 'stale' | 'bad';
+  readonly reason?: string;
+  readonly ts: number;
+}
+
+export interface BusSnapshot {
+  readonly driver: string;
+  /** `up`: usable; `down`: the port or host cannot be reached, and `reason` says why. */
+  readonly state: 'up' | 'down' | 'connecting';
+  readonly reason?: string;
+  readonly requests: number;
+  readonly timeouts: number;
+  readonly errors: number;
+}
+
+export interface BrokerSnapshot {
+  readonly listeners: readonly string[];
+  readonly connections: number;
+  readonly sessions: number;
+  readonly subscriptions: number;
+  readonly retained: number;
+  readonly messagesReceived: number;
+  readonly messagesSent: number;
+  readonly messagesDropped: number;
+  readonly bytesReceived: number;
+  readonly bytesSent: number;
+}
+
+export interface BridgeSnapshot {
+  readonly state: 'stopped' | 'connecting' | 'connected' | 'waiting';
+  /** What went wrong last, in one sentence, while it is not connected. */
+  readonly reason?: string;
+  readonly since: number;
+  readonly server: string | null;
+  readonly waiting: number;
+  readonly inFlight: number;
+  readonly delivered: number;
+  readonly lost: number;
+  /** Seconds until nothing waits at the present rate, null where unknown. */
+  readonly eta: number | null;
+  readonly sessionsLost: number;
+}
+
+export interface JournalSnapshot {
+  readonly state: 'ok' | 'full' | 'failing';
+  readonly reason?: string;
+  readonly path: string;
+  readonly bytes: number;
+  readonly records: number;
+  readonly oldest: number | null;
+  readonly newest: number | null;
+  readonly commits: number;
+  readonly commitMs: number;
+  readonly bytesAppended: number;
+}
