@@ -1,0 +1,81 @@
+/** `godwit status`: the Snapshot of the running gateway, for a person or for a script. */
+import { loadConfig } from '../config/load.js';
+import { GodwitError } from '../core/error.js';
+import type { Snapshot } from '../core/snapshot.js';
+import { socketPathOf } from '../gateway/socket-path.js';
+import { requestControl } from './control-client.js';
+import { ExitCode } from './exit-code.js';
+
+export async function status(file: string, json: boolean): Promise<ExitCode> {
+  const loaded = loadConfig(file, process.env, { only: ['gateway', 'journal'] });
+  const answer = await requestControl(socketPathOf(loaded.journalPath), '/api/status');
+  if (answer.status !== 200) {
+    throw new GodwitError('CONTROL', `The gateway answered ${answer.status}: ${answer.body.slice(0, 200)}`);
+  }
+  const snapshot = JSON.parse(answer.body) as Snapshot;
+  process.stdout.write(json ? `${JSON.stringify(snapshot, null, 2)}\n` : renderStatus(snapshot));
+  return ExitCode.done;
+}
+
+/** One line a device, bus, bridge: what an engineer wants to see first. */
+export function renderStatus(snapshot: Snapshot): string {
+  const now = snapshot.clock.now;
+  const lines = [
+    `${snapshot.gateway}  godwit ${snapshot.version}  ${snapshot.state}  up ${age(now - snapshot.since)}  ` +
+      `${Math.round(snapshot.memory.rss / 2 ** 20)} MiB${snapshot.clock.trusted ? '' : '  CLOCK NOT TRUSTED'}`,
+  ];
+  for (const [name, bus] of Object.entries(snapshot.buses)) {
+    lines.push(
+      `bus     ${name.padEnd(16)} ${bus.state.padEnd(10)} ${bus.driver}  ${bus.requests} requests, ${bus.timeouts} timeouts, ${bus.errors} errors${because(bus.reason)}`,
+    );
+  }
+  for (const [name, device] of Object.entries(snapshot.devices)) {
+    lines.push(
+      `device  ${name.padEnd(16)} ${device.state.padEnd(10)} for ${age(now - device.since)}  ${device.failures} of ${device.polls} polls failed${because(device.reason)}`,
+    );
+    for (const [point, value] of Object.entries(device.points)) {
+      const shown =
+        value.value === null ? '-' : `${value.value}${value.unit === undefined ? '' : ` ${value.unit}`}`;
+      lines.push(
+        `          ${point.padEnd(14)} ${shown}${value.quality === 'good' ? '' : `  ${value.quality}${because(value.reason)}`}`,
+      );
+    }
+  }
+  const broker = snapshot.broker;
+  lines.push(
+    `broker  ${broker.listeners.join(' ')}  ${broker.connections} connections, ${broker.sessions} sessions, ${broker.subscriptions} subscriptions, ${broker.retained} retained`,
+  );
+  for (const [name, bridge] of Object.entries(snapshot.bridges)) {
+    const eta = bridge.eta === null || bridge.waiting === 0 ? '' : `, done in ${age(bridge.eta * 1000)}`;
+    lines.push(
+      `bridge  ${name.padEnd(16)} ${bridge.state.padEnd(10)} for ${age(now - bridge.since)}  ${bridge.waiting} waiting, ${bridge.inFlight} in flight, ${bridge.delivered} delivered, ${bridge.lost} lost${eta}${because(bridge.reason)}`,
+    );
+  }
+  const journal = snapshot.journal;
+  lines.push(
+    `journal ${journal.state}  ${journal.records} records, ${(journal.bytes / 2 ** 20).toFixed(1)} MiB in ${journal.path}${because(journal.reason)}`,
+  );
+  return `${lines.join('\n')}\n`;
+}
+
+function because(reason: string | undefined): string {
+  return reason === undefined ? '' : `  (${reason})`;
+}
+
+/** `3 d 4 h`, `12 min 5 s`: the two largest units. */
+export function age(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  const parts: [number, string][] = [
+    [Math.floor(seconds / 86_400), 'd'],
+    [Math.floor(seconds / 3600) % 24, 'h'],
+    [Math.floor(seconds / 60) % 60, 'min'],
+    [seconds % 60, 's'],
+  ];
+  const first = parts.findIndex(([amount]) => amount > 0);
+  if (first === -1) return '0 s';
+  return parts
+    .slice(first, first + 2)
+    .filter(([amount]) => amount > 0)
+    .map(([amount, unit]) => `${amount} ${unit}`)
+    .join(' ');
+}

@@ -1,0 +1,341 @@
+/**
+ * The gateway as a whole: builds the parts, starts sinks before sources, stops them the other way round, and is
+ * the only place that knows there is more than one.
+ *
+ *   storage ◀── broker ◀── bridges, pipeline ◀── drivers        web looks on
+ */
+import { Bridge } from '../bridge/bridge.js';
+import { routeFor } from '../bridge/forward.js';
+import { Broker } from '../broker/broker.js';
+import type { LoadedConfig } from '../config/load.js';
+import type { Config } from '../config/schema.js';
+import type { Clock } from '../core/clock.js';
+import { reasonOf } from '../core/error.js';
+import type { Log } from '../core/log.js';
+import type { Message } from '../core/message.js';
+import { type Part, startAll } from '../core/part.js';
+import type { DeviceSnapshot, Snapshot } from '../core/snapshot.js';
+import type { Stamp } from '../core/stamp.js';
+import { VERSION } from '../core/version.js';
+import type { Driver } from '../drivers/driver.js';
+import { openDriver } from '../drivers/open-driver.js';
+import { Mapper } from '../mapping/rule-mapper.js';
+import { WorkerStorage } from '../storage/worker-storage.js';
+import { WebServer } from '../web/server.js';
+import { ClockTrust } from './clock-trust.js';
+import { Pipeline } from './pipeline.js';
+import { planChange } from './plan.js';
+import { RoutingTable } from './routing.js';
+import { socketPathOf } from './socket-path.js';
+
+export interface GatewayOptions {
+  readonly loaded: LoadedConfig;
+  readonly log: Log;
+  readonly clock: Clock;
+  /** Nobody knows what was acknowledged any more: the process must end. */
+  readonly onFatal: (fault: unknown) => void;
+  readonly random?: () => number;
+}
+
+export class Gateway {
+  readonly #log: Log;
+  readonly #clock: Clock;
+  readonly #random: () => number;
+  readonly #trust: ClockTrust;
+  readonly #since: number;
+  readonly #storage: WorkerStorage;
+  readonly #routing: RoutingTable;
+  readonly #broker: Broker;
+  readonly #pipeline: Pipeline;
+  readonly #web: WebServer;
+  readonly #drivers = new Map<string, Driver>();
+  readonly #bridges = new Map<string, Bridge>();
+  #loaded: LoadedConfig;
+  #state: Snapshot['state'] = 'starting';
+  #stopParts: (() => Promise<void>) | undefined;
+
+  constructor(options: GatewayOptions) {
+    this.#loaded = options.loaded;
+    this.#log = options.log;
+    this.#clock = options.clock;
+    this.#random = options.random ?? Math.random;
+    this.#since = options.clock.wallMs();
+    this.#trust = new ClockTrust({ clock: options.clock, log: options.log });
+    const { config, journalPath } = options.loaded;
+    const { clock, log } = options;
+    this.#storage = new WorkerStorage({
+      path: journalPath,
+      config: config.journal,
+      log,
+      clock,
+      onFatal: options.onFatal,
+    });
+    this.#routing = new RoutingTable(config.journal.record, (route) => this.#storage.routeId(route));
+    this.#broker = new Broker({
+      config: config.broker,
+      storage: this.#storage,
+      routing: (topic, kind, origin) =>
+        topic === this.statusTopic ? { routes: [], record: false } : this.#routing.of(topic, kind, origin),
+      clock,
+      log,
+      version: VERSION,
+    });
+    this.#pipeline = new Pipeline({
+      gatewayId: config.gateway.id,
+      mapping: mapperOf(config),
+      clock,
+      publish: (content, accepted) => this.#broker.publish(content, { urgent: false, accepted }),
+      refused: (topic, atMs) =>
+        this.#storage.lose({ lost: 1, reason: 'full', bridge: null, from: atMs, to: atMs, topics: [topic] }),
+    });
+    this.#web = new WebServer({
+      socketPath: socketPathOf(journalPath),
+      ...(config.http === undefined ? {} : { listen: config.http.listen }),
+      snapshot: () => this.snapshot(),
+      log,
+    });
+  }
+
+  get statusTopic(): string {
+    const { id, status_topic } = this.#loaded.config.gateway;
+    return status_topic.replaceAll('{gateway}', id);
+  }
+
+  /** Where clients connect, with real port numbers. */
+  get brokerUrls(): readonly string[] {
+    return this.#broker.urls;
+  }
+
+  get readingsTaken(): number {
+    return this.#pipeline.readingsTaken;
+  }
+
+  /** Everything that is published locally, for the demo's live line. */
+  watch(topicFilter: string, deliver: (message: Message) => void): () => void {
+    return this.#broker.subscribe(topicFilter, deliver);
+  }
+
+  async start(): Promise<void> {
+    const { config } = this.#loaded;
+    const parts: Part[] = [
+      this.#trust,
+      this.#storage,
+      this.#broker,
+      part(
+        'bridges',
+        () => this.#startBridges(Object.keys(config.bridges)),
+        () => this.#stopBridges([...this.#bridges.keys()]),
+      ),
+      part(
+        'status',
+        async () => this.#publishStatus('online'),
+        async () => this.#publishStatus('shutdown'),
+      ),
+      this.#pipeline,
+      part(
+        'drivers',
+        () => this.#startDrivers(Object.keys(config.buses)),
+        () => this.#stopDrivers([...this.#drivers.keys()]),
+      ),
+      this.#web,
+    ];
+    this.#stopParts = await startAll(parts);
+    this.#state = 'running';
+    this.#log.info(
+      { gateway: config.gateway.id, version: VERSION, listeners: this.#broker.urls },
+      'Gateway is running',
+    );
+  }
+
+  async stop(): Promise<void> {
+    if (this.#state === 'stopping') return;
+    this.#state = 'stopping';
+    await this.#stopParts?.();
+    this.#log.info({ gateway: this.#loaded.config.gateway.id }, 'Gateway has stopped');
+  }
+
+  /** Takes over what a new configuration changes; everything else runs on. */
+  async reload(loaded: LoadedConfig): Promise<void> {
+    const before = this.#loaded;
+    const after = loaded.config;
+    const fresh = new Set(Object.keys(after.bridges).filter((name) => !sameSecrets(before, loaded, name)));
+    const plan = planChange(before.config, after, fresh);
+    await this.#stopDrivers(plan.stopBuses);
+    await this.#stopBridges(plan.stopBridges);
+    this.#loaded = {
+      ...loaded,
+      journalPath: before.journalPath,
+      config: {
+        ...after,
+        gateway: {
+          ...after.gateway,
+          id: before.config.gateway.id,
+          status_topic: before.config.gateway.status_topic,
+        },
+      },
+    };
+    for (const device of plan.forgetDevices) this.#pipeline.forget(device);
+    if (plan.remap) this.#pipeline.remap(mapperOf(this.#loaded.config));
+    await this.#startBridges(plan.startBridges);
+    await this.#startDrivers(plan.startBuses);
+    if (plan.needsRestart.length > 0) {
+      this.#log.warn(
+        { sections: plan.needsRestart },
+        'These sections changed and take effect after a restart',
+      );
+    }
+    this.#log.info(
+      { buses: plan.startBuses, bridges: plan.startBridges, remapped: plan.remap },
+      'Configuration was reloaded',
+    );
+  }
+
+  snapshot(): Snapshot {
+    const { config } = this.#loaded;
+    const journal = this.#storage.snapshot();
+    const memory = process.memoryUsage();
+    return {
+      gateway: config.gateway.id,
+      version: VERSION,
+      state: this.#state === 'running' && journal.state !== 'ok' ? 'degraded' : this.#state,
+      since: this.#since,
+      clock: { now: this.#clock.wallMs(), trusted: this.#trust.trusted },
+      devices: Object.fromEntries(
+        Object.keys(config.devices).map((name) => [name, this.#deviceSnapshot(name)]),
+      ),
+      buses: Object.fromEntries([...this.#drivers].map(([bus, driver]) => [bus, driver.snapshot()])),
+      broker: this.#broker.snapshot(),
+      bridges: Object.fromEntries([...this.#bridges].map(([name, bridge]) => [name, bridge.snapshot()])),
+      journal,
+      memory: { rss: memory.rss, heapUsed: memory.heapUsed, external: memory.external },
+    };
+  }
+
+  #deviceSnapshot(name: string): DeviceSnapshot {
+    const bus = this.#loaded.config.devices[name]?.bus ?? '';
+    const state = this.#pipeline.state(name);
+    const counters = this.#drivers.get(bus)?.counters(name) ?? { polls: 0, failures: 0 };
+    return {
+      bus,
+      state: state?.state ?? 'unknown',
+      ...(state?.reason === undefined ? {} : { reason: state.reason }),
+      since: state?.since ?? this.#since,
+      ...counters,
+      points: this.#pipeline.points(name),
+    };
+  }
+
+  /** The gateway's own status on its own broker; each bridge tells its server by itself. */
+  #publishStatus(state: 'online' | 'shutdown'): void {
+    const payload = Buffer.from(
+      JSON.stringify(
+        state === 'online'
+          ? { state: 'online', since: this.#since, version: VERSION }
+          : { state: 'offline', reason: 'shutdown' },
+      ),
+    );
+    this.#broker.publish({
+      kind: 'message',
+      message: { topic: this.statusTopic, payload, qos: 1, retain: true },
+    });
+  }
+
+  async #startBridges(names: readonly string[]): Promise<void> {
+    const { config, secrets } = this.#loaded;
+    this.#routing.use(
+      Object.entries(config.bridges).map(([bridge, rules]) => ({
+        bridge,
+        routeFor: (topic: string) => routeFor(bridge, rules, { id: config.gateway.id }, topic),
+      })),
+    );
+    for (const name of names) {
+      const bridge = new Bridge({
+        name,
+        config: config.bridges[name] as Config['bridges'][string],
+        secrets: secrets.bridges[name] ?? {},
+        gateway: {
+          id: config.gateway.id,
+          version: VERSION,
+          since: this.#since,
+          statusTopic: this.statusTopic,
+        },
+        storage: this.#storage,
+        publish: (message, accepted) =>
+          this.#broker.publish({ kind: 'message', message }, { origin: name, accepted }),
+        clock: this.#clock,
+        log: this.#log,
+        random: this.#random,
+      });
+      this.#bridges.set(name, bridge);
+      await bridge.start();
+    }
+  }
+
+  async #stopBridges(names: readonly string[]): Promise<void> {
+    await Promise.all(names.map((name) => this.#stopOne(this.#bridges, name)));
+  }
+
+  async #startDrivers(buses: readonly string[]): Promise<void> {
+    const { config } = this.#loaded;
+    for (const bus of buses) {
+      const busConfig = config.buses[bus];
+      if (busConfig === undefined) continue;
+      const driver = await openDriver({
+        bus,
+        config: busConfig,
+        devices: new Map(Object.entries(config.devices).filter(([, device]) => device.bus === bus)),
+        sink: this.#pipeline,
+        clock: this.#clock,
+        stamp: () => this.#stamp(),
+        log: this.#log,
+        keyValue: this.#storage.keyValue(`bus/${bus}`),
+        random: this.#random,
+      });
+      this.#drivers.set(bus, driver);
+      await driver.start();
+    }
+  }
+
+  async #stopDrivers(buses: readonly string[]): Promise<void> {
+    await Promise.all(buses.map((bus) => this.#stopOne(this.#drivers, bus)));
+  }
+
+  /** A part that cannot stop cleanly must not keep the others from stopping. */
+  async #stopOne(parts: Map<string, Part>, name: string): Promise<void> {
+    const stopping = parts.get(name);
+    parts.delete(name);
+    await stopping?.stop().catch((fault: unknown) => {
+      this.#log.error({ part: stopping.name, reason: reasonOf(fault) }, 'A part did not stop cleanly');
+    });
+  }
+
+  #stamp(): Stamp {
+    return {
+      wallMs: this.#clock.wallMs(),
+      monotonicMs: this.#clock.monotonicMs(),
+      bootId: this.#trust.bootId,
+      trusted: this.#trust.trusted,
+    };
+  }
+}
+
+function mapperOf(config: Config): Mapper {
+  return new Mapper({
+    gatewayId: config.gateway.id,
+    tags: config.gateway.tags,
+    devices: config.devices,
+    mappings: config.mappings,
+  });
+}
+
+function part(name: string, start: () => Promise<void>, stop: () => Promise<void>): Part {
+  return { name, start, stop };
+}
+
+function sameSecrets(before: LoadedConfig, after: LoadedConfig, bridge: string): boolean {
+  const text = (loaded: LoadedConfig): string =>
+    JSON.stringify(loaded.secrets.bridges[bridge] ?? {}, (_key, value: unknown) =>
+      Buffer.isBuffer(value) ? value.toString('base64') : value,
+    );
+  return text(before) === text(after);
+}
