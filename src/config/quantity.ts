@@ -1,6 +1,6 @@
 /**
  * The words for amounts in the configuration file: durations `250ms` `5s` `10m` `2h` `30d`, sizes `512B`
- * `64KiB` `2GiB`.
+ * `64KiB` `2GiB`; and back, for messages.
  */
 const DURATION_MS: Readonly<Record<string, number>> = {
   ms: 1,
@@ -20,16 +20,24 @@ const SIZE_BYTES: Readonly<Record<string, number>> = {
   GB: 1e9,
 };
 
+export const DURATION = /^\d+(\.\d+)?(ms|s|m|h|d)$/;
+export const SIZE = /^\d+(\.\d+)?(B|KiB|MiB|GiB|TiB|KB|MB|GB)$/;
+
 /** Milliseconds, or undefined where the text is no duration. */
 export function parseDuration(text: string): number | undefined {
-  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text);
-  return match === null ? undefined : Number(match[1]) * (DURATION_MS[match[2] as string] as number);
+  const unit = DURATION.exec(text)?.[2];
+  return unit === undefined ? undefined : Number.parseFloat(text) * (DURATION_MS[unit] as number);
 }
 
 /** Bytes, or undefined where the text is no size. */
 export function parseSize(text: string): number | undefined {
-  const match = /^(\d+(?:\.\d+)?)(B|KiB|MiB|GiB|TiB|KB|MB|GB)$/.exec(text);
-  return match === null
-    ? undefined
-    : Math.round(Number(match[1]) * (SIZE_BYTES[match[2] as string] as number));
+  const unit = SIZE.exec(text)?.[2];
+  return unit === undefined ? undefined : Math.round(Number.parseFloat(text) * (SIZE_BYTES[unit] as number));
+}
+
+/** The shortest word for a duration: 90000 is `90s`, 3600000 is `1h`. */
+export function durationText(ms: number): string {
+  const units = Object.entries(DURATION_MS).reverse();
+  const [unit, factor] = units.find(([, one]) => ms >= one && ms % one === 0) ?? ['ms', 1];
+  return `${ms / factor}${unit}`;
 }

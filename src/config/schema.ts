@@ -1,189 +1,396 @@
 /**
  * The configuration file as one source: types, defaults, JSON Schema and documentation come from here. Keys keep
  * the file's own names; durations arrive as milliseconds, sizes as bytes. A key that this version does not act on
- * is not here, and so it is refused.
+ * is not here, and so it is refused; `later.ts` knows those by name.
+ *
+ * What one value must look like is said here, so that every wrong value is found at once; what depends on a
+ * second value is in `semantic.ts`. A text in `error` is what is allowed, as the operator reads it.
  */
 import { z } from 'zod';
-import { parseDuration, parseSize } from './quantity.js';
+import { describeListenerUrl, describeListenUrl, describeServerUrl } from './endpoint.js';
+import { DURATION, durationText, parseDuration, parseSize, SIZE } from './quantity.js';
 
-const duration = () =>
-  z
-    .string()
-    .regex(/^\d+(\.\d+)?(ms|s|m|h|d)$/, 'a duration such as 250ms, 5s, 10m, 2h or 30d')
+const IDENTIFIER = '1 to 64 of A-Z a-z 0-9 . _ -';
+const YEAR_MS = 365 * 86_400_000;
+
+const duration = (leastMs: number, mostMs = YEAR_MS) => {
+  const allowed = `a duration from ${durationText(leastMs)} to ${durationText(mostMs)}, such as 250ms, 5s, 10m, 2h or 30d`;
+  return z
+    .string({ error: allowed })
+    .regex(DURATION, { error: allowed })
+    .refine(
+      (text) => {
+        const ms = parseDuration(text);
+        return ms === undefined || (ms >= leastMs && ms <= mostMs);
+      },
+      { error: allowed },
+    )
     .transform((text) => parseDuration(text) as number);
-const durationOr = (standard: string) => duration().prefault(standard);
+};
 
-const size = () =>
-  z
-    .string()
-    .regex(/^\d+(\.\d+)?(B|KiB|MiB|GiB|TiB|KB|MB|GB)$/, 'a size such as 512B, 64KiB or 2GiB')
+const size = (leastText: string, mostText: string) => {
+  const allowed = `a size from ${leastText} to ${mostText}, such as 512B, 64KiB or 2GiB`;
+  const least = parseSize(leastText) as number;
+  const most = parseSize(mostText) as number;
+  return z
+    .string({ error: allowed })
+    .regex(SIZE, { error: allowed })
+    .refine(
+      (text) => {
+        const bytes = parseSize(text);
+        return bytes === undefined || (bytes >= least && bytes <= most);
+      },
+      { error: allowed },
+    )
     .transform((text) => parseSize(text) as number);
-const sizeOr = (standard: string) => size().prefault(standard);
+};
 
-const identifier = z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, '1 to 64 of A-Z a-z 0-9 . _ -');
-const qos = z.union([z.literal(0), z.literal(1), z.literal(2)]);
-const limit = (standard: number, least = 1) => z.number().int().min(least).default(standard);
+const identifier = z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, { error: IDENTIFIER });
+const text = (allowed: string) => z.string({ error: allowed }).min(1, { error: allowed });
+const qos = z.literal([0, 1, 2]);
+const limit = (standard: number, least = 1, most = 1_000_000_000) =>
+  z.number().int().min(least).max(most).default(standard);
+const url = (describe: (url: string) => string | undefined, allowed: string) =>
+  z.string({ error: allowed }).superRefine((value, context) => {
+    const why = describe(value);
+    if (why !== undefined) context.addIssue({ code: 'custom', message: why });
+  });
 
 export const gatewaySchema = z.strictObject({
-  id: identifier.describe('Name of this gateway, in topics and as the client identifier upstream'),
-  tags: z.record(identifier, z.string()).default({}).describe('Words for topic templates: {tags.site}'),
-  status_topic: z.string().default('godwit/{gateway}/status'),
+  id: identifier.describe('Name of this gateway, in topics and as the client identifier upstream.'),
+  tags: z
+    .record(identifier, z.string())
+    .default({})
+    .describe('Words for topic templates: {tags.site} stands for the value of site.'),
+  status_topic: text('a topic, in which {gateway} stands for the gateway id')
+    .default('godwit/{gateway}/status')
+    .describe('Where the gateway publishes, retained, whether it is online.'),
 });
 
 export const journalSchema = z.strictObject({
-  path: z.string().default('data/journal.db'),
-  durability: z.enum(['power-loss', 'process-crash']).default('power-loss'),
-  max_size: sizeOr('2GiB'),
-  max_age: durationOr('30d'),
-  when_full: z.enum(['drop-oldest', 'drop-newest']).default('drop-oldest'),
-  record: z.union([z.enum(['readings', 'none']), z.array(z.string())]).default('readings'),
-  max_commit_delay: durationOr('250ms'),
+  path: text('the path of a file')
+    .default('data/journal.db')
+    .describe(
+      'The journal file; relative to $STATE_DIRECTORY, else to /var/lib/godwit for the default configuration, else to the folder of this file.',
+    ),
+  durability: z
+    .enum(['power-loss', 'process-crash'])
+    .default('power-loss')
+    .describe('What an acknowledged message survives: loss of power, or only a crash of the process.'),
+  max_size: size('4MiB', '16TiB')
+    .prefault('2GiB')
+    .describe('The whole of the journal on disk, write-ahead log included.'),
+  max_age: duration(1000, 100 * YEAR_MS)
+    .prefault('30d')
+    .describe('How long delivered history is kept for replay.'),
+  when_full: z
+    .enum(['drop-oldest', 'drop-newest'])
+    .default('drop-oldest')
+    .describe(
+      'What goes when the journal is full: what every bridge has delivered and then the oldest that waits, or what is new.',
+    ),
+  record: z
+    .union([z.enum(['readings', 'none']), z.array(z.string())], {
+      error: 'readings, none or a list of topic filters',
+    })
+    .default('readings')
+    .describe('What is kept for replay and export even where no bridge takes it.'),
+  max_commit_delay: duration(0, 60_000)
+    .prefault('250ms')
+    .describe('How long readings may wait for a commit to share.'),
 });
 
 export const brokerSchema = z.strictObject({
-  listeners: z.array(z.strictObject({ url: z.string() })).default([{ url: 'mqtt://127.0.0.1:1883' }]),
-  allow_anonymous: z.boolean().optional(),
+  listeners: z
+    .array(
+      z.strictObject({
+        url: url(describeListenerUrl, 'mqtt://ADDRESS:PORT').describe(
+          'mqtt://ADDRESS:PORT; port 0 takes a free one.',
+        ),
+      }),
+    )
+    .default([{ url: 'mqtt://127.0.0.1:1883' }])
+    .describe('Where the built-in broker listens.'),
+  allow_anonymous: z
+    .boolean()
+    .optional()
+    .describe(
+      'Whether clients need no user name; by default only while every listener is on loopback. Set it for listeners that others can reach.',
+    ),
   limits: z
     .strictObject({
-      max_connections: limit(1000),
-      max_packet_size: sizeOr('1MiB'),
-      max_inflight: limit(100),
-      max_queued: limit(10_000),
-      max_queued_bytes: sizeOr('16MiB'),
-      max_subscriptions: limit(10_000),
-      max_retained: limit(100_000),
-      max_retained_bytes: sizeOr('64MiB'),
-      max_keepalive: durationOr('10m'),
-      connect_timeout: durationOr('10s'),
+      max_connections: limit(1000).describe('Clients connected at the same time.'),
+      max_packet_size: size('128B', '268435461B').prefault('1MiB').describe('Largest packet from a client.'),
+      max_inflight: limit(100, 1, 65_535).describe(
+        'QoS 1 and 2 messages under way per client, each way; announced as Receive Maximum.',
+      ),
+      max_queued: limit(10_000, 0).describe('Messages waiting per offline session.'),
+      max_queued_bytes: size('0B', '1TiB').prefault('16MiB').describe('Bytes waiting per offline session.'),
+      max_subscriptions: limit(10_000).describe('Subscriptions per client.'),
+      max_retained: limit(100_000, 0).describe('Retained messages.'),
+      max_retained_bytes: size('0B', '1TiB').prefault('64MiB').describe('Bytes of all retained messages.'),
+      max_keepalive: duration(1000, 65_535_000)
+        .prefault('10m')
+        .describe('Longest Keep Alive; 5.0 clients get it as Server Keep Alive.'),
+      connect_timeout: duration(100, 3_600_000)
+        .prefault('10s')
+        .describe('How long a connection may be open before its CONNECT.'),
     })
-    .prefault({}),
+    .prefault({})
+    .describe('Bounds of the broker.'),
 });
 
 const modbusTimes = {
-  timeout: durationOr('500ms'),
-  retries: z.number().int().min(0).max(10).default(1),
-  offline_after: limit(3),
-  retry_max: durationOr('1m'),
+  timeout: duration(1, 600_000)
+    .prefault('500ms')
+    .describe('How long an answer may take before the poll has failed.'),
+  retries: z.number().int().min(0).max(10).default(1).describe('Attempts after a failed one within a poll.'),
+  offline_after: limit(3, 1, 1000).describe('Failed polls until the device is offline.'),
+  retry_max: duration(100, 86_400_000)
+    .prefault('1m')
+    .describe('A silent unit is asked ever more rarely, at least this often.'),
 };
 
+const modbusRtuBusSchema = z.strictObject({
+  driver: z.literal('modbus-rtu').describe('Modbus RTU on a serial port.'),
+  path: text('the path of a serial port').describe(
+    'The serial port; a path under /dev/serial/by-id survives replugging.',
+  ),
+  baud_rate: limit(9600, 50, 4_000_000).describe('Bits per second.'),
+  parity: z.enum(['none', 'even', 'odd']).default('none').describe('Parity bit.'),
+  data_bits: z.literal([7, 8]).default(8).describe('Data bits; Modbus RTU uses 8.'),
+  stop_bits: z.literal([1, 2]).default(1).describe('Stop bits.'),
+  frame_gap: duration(0, 10_000)
+    .optional()
+    .describe('Pause between requests; by default 3.5 characters at the baud rate.'),
+  ...modbusTimes,
+});
+const modbusTcpBusSchema = z.strictObject({
+  driver: z.literal('modbus-tcp').describe('Modbus TCP.'),
+  host: text('a host name or an address')
+    .regex(/^[^\s/:@]+$|^[0-9a-fA-F:.]+(%[A-Za-z0-9]+)?$/, {
+      error: 'a host name or an address, without scheme and port',
+    })
+    .describe('Host name or address of the device or gateway.'),
+  port: z.number().int().min(1).max(65_535).default(502).describe('TCP port.'),
+  ...modbusTimes,
+});
+const simulatorBusSchema = z.strictObject({
+  driver: z.literal('simulator').describe('Simulated devices: no hardware.'),
+});
 export const busSchema = z.discriminatedUnion('driver', [
-  z.strictObject({
-    driver: z.literal('modbus-rtu'),
-    path: z.string(),
-    baud_rate: limit(9600),
-    parity: z.enum(['none', 'even', 'odd']).default('none'),
-    data_bits: z.union([z.literal(7), z.literal(8)]).default(8),
-    stop_bits: z.union([z.literal(1), z.literal(2)]).default(1),
-    frame_gap: duration().optional(),
-    ...modbusTimes,
-  }),
-  z.strictObject({
-    driver: z.literal('modbus-tcp'),
-    host: z.string(),
-    port: z.number().int().min(1).max(65_535).default(502),
-    ...modbusTimes,
-  }),
-  z.strictObject({ driver: z.literal('simulator') }),
+  modbusRtuBusSchema,
+  modbusTcpBusSchema,
+  simulatorBusSchema,
 ]);
+
+const pointBasics = {
+  scale: z.number().optional().describe('The raw number is multiplied by it.'),
+  offset: z.number().optional().describe('Added after scale.'),
+  unit: z
+    .string()
+    .max(64, { error: 'at most 64 characters' })
+    .optional()
+    .describe('Unit of the value, such as °C or kWh.'),
+  poll: duration(10, 366 * 86_400_000)
+    .optional()
+    .describe("How often it is read; by default the device's poll."),
+};
+
+const REGISTER = 'holding/N, input/N, coil/N or discrete/N with N from 0 to 65535';
+const registerTypes = [
+  'bool',
+  'int16',
+  'uint16',
+  'int32',
+  'uint32',
+  'int64',
+  'uint64',
+  'float16',
+  'float32',
+  'float64',
+] as const;
 
 /** A register-backed point; see the contract for types and word orders. */
 export const modbusPointSchema = z.strictObject({
   register: z
-    .string()
-    .regex(/^(holding|input|coil|discrete)\/\d{1,5}$/, 'holding/N, input/N, coil/N or discrete/N'),
+    .string({ error: REGISTER })
+    .regex(/^(holding|input|coil|discrete)\/\d{1,5}$/, { error: REGISTER })
+    .refine((value) => Number(value.split('/')[1]) <= 65_535, { error: REGISTER })
+    .describe('Where it is: holding/N, input/N, coil/N or discrete/N, counted from 0.'),
   type: z
-    .enum(['bool', 'int16', 'uint16', 'int32', 'uint32', 'int64', 'uint64', 'float16', 'float32', 'float64'])
-    .optional(),
-  word_order: z.enum(['big', 'little']).default('big'),
-  byte_order: z.enum(['big', 'little']).default('big'),
-  scale: z.number().optional(),
-  offset: z.number().optional(),
-  unit: z.string().optional(),
-  poll: duration().optional(),
+    .enum(registerTypes)
+    .optional()
+    .describe('How the registers are read; by default uint16 for holding and input, bool for coil and discrete.'),
+  word_order: z
+    .enum(['big', 'little'])
+    .default('big')
+    .describe('Which register of a long value comes first: big (ABCD) or little (CDAB).'),
+  byte_order: z.enum(['big', 'little']).default('big').describe('Order of the bytes within each register.'),
+  ...pointBasics,
 });
 
 /** A point of the simulator: a wave with noise, now and then silent. */
 export const simulatorPointSchema = z.strictObject({
-  simulate: z.strictObject({
-    wave: z.enum(['sine', 'ramp', 'square', 'walk', 'constant']).default('sine'),
-    min: z.number().default(0),
-    max: z.number().default(100),
-    period: durationOr('1m'),
-    noise: z.number().min(0).default(0),
-    decimals: z.number().int().min(0).max(6).default(2),
-    type: z.enum(['number', 'boolean', 'integer']).default('number'),
-    dropout: z.number().min(0).max(1).default(0).describe('Share of polls that get no answer'),
-  }),
-  scale: z.number().optional(),
-  offset: z.number().optional(),
-  unit: z.string().optional(),
-  poll: duration().optional(),
+  simulate: z
+    .strictObject({
+      wave: z
+        .enum(['sine', 'ramp', 'square', 'walk', 'constant'])
+        .default('sine')
+        .describe('How the value moves between min and max.'),
+      min: z.number().default(0).describe('Lowest value before noise.'),
+      max: z.number().default(100).describe('Highest value before noise.'),
+      period: duration(10).prefault('1m').describe('Length of one wave.'),
+      noise: z.number().min(0).default(0).describe('Largest random deviation, both ways.'),
+      decimals: z.number().int().min(0).max(6).default(2).describe('Digits after the point.'),
+      type: z
+        .enum(['number', 'boolean', 'integer'])
+        .default('number')
+        .describe('What it is worth; a boolean is true in the upper half.'),
+      dropout: z.number().min(0).max(1).default(0).describe('Share of polls that get no answer.'),
+    })
+    .describe('How the value is made up.'),
+  ...pointBasics,
 });
 
+export const pointSchema = z.union([modbusPointSchema, simulatorPointSchema]);
+
 export const deviceSchema = z.strictObject({
-  bus: z.string(),
-  unit: z.number().int().min(0).max(255).optional(),
-  poll: durationOr('1s'),
-  points: z.record(identifier, z.union([modbusPointSchema, simulatorPointSchema])),
+  bus: text('the name of a bus').describe('The bus it is on: a key of buses.'),
+  unit: z.number().int().min(0).max(255).optional().describe('Modbus unit (slave) number.'),
+  poll: duration(10, 366 * 86_400_000)
+    .prefault('1s')
+    .describe('How often its points are read, unless they say otherwise.'),
+  points: z.record(identifier, pointSchema).describe('What is read, by name.'),
 });
 
 export const mappingSchema = z.strictObject({
-  from: z.string().regex(/^[^/]+\/[^/]+$/, 'device/point, with * as the wildcard'),
-  topic: z.string(),
-  payload: z.enum(['json', 'value']).default('json'),
-  qos: qos.default(1),
-  retain: z.boolean().default(false),
+  from: z
+    .string({ error: 'DEVICE/POINT, with * as the wildcard' })
+    .regex(/^[^/]+\/[^/]+$/, { error: 'DEVICE/POINT, with * as the wildcard' })
+    .describe('Which readings: DEVICE/POINT, with * as the wildcard.'),
+  topic: text('a topic').describe(
+    'Topic template: knows {gateway}, {device}, {point}, {unit} and {tags.NAME}.',
+  ),
+  payload: z
+    .enum(['json', 'value'])
+    .default('json')
+    .describe('json: {"ts":…,"value":…,"unit":…}; value: the bare value as text.'),
+  qos: qos.default(1).describe('Quality of Service it is published with.'),
+  retain: z.boolean().default(false).describe('Whether late subscribers get the last one.'),
   report: z
     .strictObject({
-      on: z.enum(['change', 'always']).default('always'),
-      deadband: z.union([z.number().min(0), z.string().regex(/^\d+(\.\d+)?%$/)]).optional(),
-      every: duration().optional(),
+      on: z.enum(['change', 'always']).default('always').describe('Every reading, or only those that changed.'),
+      deadband: z
+        .union([z.number().min(0), z.string().regex(/^\d+(\.\d+)?%$/)], {
+          error: 'a number from 0, or per cent such as "1%"',
+        })
+        .optional()
+        .describe('With on: change, the change that counts: absolute, or per cent such as "1%".'),
+      every: duration(10).optional().describe('With on: change, at the latest after this time.'),
     })
-    .optional(),
-  group: z.literal('device').optional(),
+    .optional()
+    .describe('When a reading is published; always where absent.'),
+  group: z.literal('device').optional().describe('device: one message per poll with all points together.'),
 });
 
+const forwardSchema = z.strictObject({
+  filter: text('a topic filter').describe(
+    'Topic filter; {gateway} stands for the gateway id. The first rule that matches decides.',
+  ),
+  qos: qos.default(1).describe('Quality of Service upstream.'),
+  order: z.literal('fifo').default('fifo').describe('fifo: in order per topic.'),
+  strip: z.string().default('').describe('Taken from the beginning of the topic.'),
+  prefix: z.string().default('').describe('Put before the topic, after strip.'),
+  retain: z
+    .enum(['keep', 'clear'])
+    .default('keep')
+    .describe('keep: RETAIN as the message has it; clear: always 0.'),
+  properties: z
+    .enum(['all', 'none'])
+    .default('all')
+    .describe('Whether the User Properties gw, j, seq and ts go along (MQTT 5).'),
+});
+const receiveSchema = z.strictObject({
+  filter: text('a topic filter').describe('Topic filter; {gateway} stands for the gateway id.'),
+  qos: qos.default(1).describe('Quality of Service of the subscription.'),
+});
+
+const file = (what: string) => text('the path of a file').optional().describe(what);
+
 export const bridgeSchema = z.strictObject({
-  servers: z.array(z.string()).min(1),
-  version: z.union([z.literal(5), z.literal('3.1.1')]).default(5),
-  client_id: z.string().default('{gateway}'),
-  username: z.string().optional(),
-  password: z.string().optional(),
-  password_file: z.string().optional(),
+  servers: z
+    .array(url(describeServerUrl, 'mqtt://HOST:PORT or mqtts://HOST:PORT'))
+    .min(1, { error: 'at least one mqtt://HOST:PORT or mqtts://HOST:PORT' })
+    .describe('mqtt://HOST:PORT or mqtts://HOST:PORT, tried in order, again from the first.'),
+  version: z.literal([5, '3.1.1']).default(5).describe('MQTT version: 5 or 3.1.1.'),
+  client_id: text('a client identifier')
+    .default('{gateway}')
+    .describe('Client identifier; {gateway} stands for the gateway id.'),
+  username: z.string().optional().describe('User name for the server.'),
+  password: z
+    .string()
+    .optional()
+    .describe('Password for the server; ${NAME} takes it from the environment. Or password_file.'),
+  password_file: file('File whose first line is the password.'),
   tls: z
-    .strictObject({ ca: z.string().optional(), cert: z.string().optional(), key: z.string().optional() })
-    .optional(),
-  keepalive: durationOr('60s'),
-  session_expiry: durationOr('7d'),
-  inflight: z.number().int().min(1).max(65_535).default(1000),
-  ack_timeout: durationOr('1m'),
-  backoff: z.strictObject({ min: durationOr('1s'), max: durationOr('5m') }).prefault({}),
-  forward: z
-    .array(
-      z.strictObject({
-        filter: z.string(),
-        qos: qos.default(1),
-        order: z.literal('fifo').default('fifo'),
-        strip: z.string().default(''),
-        prefix: z.string().default(''),
-        retain: z.enum(['keep', 'clear']).default('keep'),
-        properties: z.enum(['all', 'none']).default('all'),
-      }),
-    )
-    .default([]),
-  receive: z.array(z.strictObject({ filter: z.string(), qos: qos.default(1) })).default([]),
+    .strictObject({
+      ca: file('PEM file of the authorities to trust, instead of the well-known ones.'),
+      cert: file('PEM file of the client certificate.'),
+      key: file('PEM file of its private key.'),
+    })
+    .optional()
+    .describe('For mqtts:// servers.'),
+  keepalive: duration(1000, 65_535_000)
+    .prefault('60s')
+    .describe('A silent link is found to be dead after about this time.'),
+  session_expiry: duration(0, 4_294_967_294_000)
+    .prefault('7d')
+    .describe('How long the server keeps the session while the link is down (MQTT 5).'),
+  inflight: z
+    .number()
+    .int()
+    .min(1)
+    .max(65_535)
+    .default(1000)
+    .describe("Messages under way at once; never more than the server's Receive Maximum."),
+  ack_timeout: duration(100, 86_400_000)
+    .prefault('1m')
+    .describe('Nothing acknowledged for so long with messages in flight: reconnect.'),
+  backoff: z
+    .strictObject({
+      min: duration(10, 86_400_000).prefault('1s').describe('First wait.'),
+      max: duration(10, 86_400_000).prefault('5m').describe('Longest wait.'),
+    })
+    .prefault({})
+    .describe('Waits between attempts to connect: exponential, full jitter.'),
+  forward: z.array(forwardSchema).default([]).describe('What goes up.'),
+  receive: z.array(receiveSchema).default([]).describe('What comes down.'),
 });
 
 export const configSchema = z.strictObject({
-  gateway: gatewaySchema,
-  journal: journalSchema.prefault({}),
-  broker: brokerSchema.prefault({}),
-  buses: z.record(identifier, busSchema).default({}),
-  devices: z.record(identifier, deviceSchema).default({}),
-  mappings: z.array(mappingSchema).default([]),
-  bridges: z.record(identifier, bridgeSchema).default({}),
-  http: z.strictObject({ listen: z.string() }).optional(),
-  log: z.strictObject({ level: z.enum(['error', 'warn', 'info', 'debug']).default('info') }).prefault({}),
+  gateway: gatewaySchema.describe('This gateway.'),
+  journal: journalSchema.prefault({}).describe('What is accepted is kept here until it is delivered.'),
+  broker: brokerSchema.prefault({}).describe('The built-in MQTT broker.'),
+  buses: z.record(identifier, busSchema).default({}).describe('What devices are wired to, by name.'),
+  devices: z.record(identifier, deviceSchema).default({}).describe('What is polled, by name.'),
+  mappings: z
+    .array(mappingSchema)
+    .default([])
+    .describe('How readings become messages: every rule that matches a reading publishes it.'),
+  bridges: z.record(identifier, bridgeSchema).default({}).describe('Upstream servers, by name.'),
+  http: z
+    .strictObject({
+      listen: url(describeListenUrl, 'http://ADDRESS:PORT').describe('http://ADDRESS:PORT.'),
+    })
+    .optional()
+    .describe('/healthz and /api; absent: none.'),
+  log: z
+    .strictObject({
+      level: z.enum(['error', 'warn', 'info', 'debug']).default('info').describe('What is logged.'),
+    })
+    .prefault({})
+    .describe('The log on standard output.'),
 });
 
 export type Config = z.output<typeof configSchema>;
