@@ -1,0 +1,85 @@
+/**
+ * Samples to bytes, at the moment they leave.
+ *
+ *   json      {"ts":1732147200123,"value":21.5,"unit":"°C"}
+ *             {"ts":…,"value":21.5,"unit":"°C","quality":"stale"}
+ *             {"ts":…,"value":null,"quality":"bad","reason":"timeout"}
+ *   grouped   {"ts":…,"values":{"level":null,"high":false},"quality":{"level":"bad"},"reason":{"level":"timeout"}}
+ *   value     21.5   true   open   null, where the value is bad: an empty payload would delete what is retained
+ *
+ * `ts` of a group is that of its newest sample. Written by hand: JSON.stringify knows no bigint and is slower.
+ */
+import type { Sample, SampleSet } from '../core/sample.js';
+import type { Value } from '../core/value.js';
+
+export interface PayloadOptions {
+  /** Whether samples of an untrusted clock say so: `"clock":"untrusted"`. */
+  readonly markUntrusted?: boolean;
+}
+
+export function encodePayload(set: SampleSet, options?: PayloadOptions): Uint8Array {
+  const [first] = set.samples;
+  if (first === undefined) return new Uint8Array(0);
+  const mark = options?.markUntrusted === true;
+  if (set.grouped) return Buffer.from(groupJson(set.samples, mark));
+  return Buffer.from(set.format.kind === 'value' ? bareText(first.value) : sampleJson(first, mark));
+}
+
+function sampleJson(sample: Sample, mark: boolean): string {
+  let json = `{"ts":${timestamp(sample.stamp.wallMs)},"value":${valueJson(sample.value)}`;
+  if (sample.quality === 'good') {
+    if (sample.unit !== undefined) json += `,"unit":${JSON.stringify(sample.unit)}`;
+  } else if (sample.quality === 'stale') {
+    if (sample.unit !== undefined) json += `,"unit":${JSON.stringify(sample.unit)}`;
+    json += ',"quality":"stale"';
+  } else {
+    json += ',"quality":"bad"';
+    if (sample.reason !== undefined) json += `,"reason":${JSON.stringify(sample.reason)}`;
+  }
+  return mark && !sample.stamp.trusted ? `${json},"clock":"untrusted"}` : `${json}}`;
+}
+
+function groupJson(samples: readonly Sample[], mark: boolean): string {
+  let newestMs = 0;
+  let trusted = true;
+  let values = '';
+  let qualities = '';
+  let reasons = '';
+  for (const sample of samples) {
+    const name = JSON.stringify(sample.point);
+    if (sample.stamp.wallMs > newestMs) newestMs = sample.stamp.wallMs;
+    trusted &&= sample.stamp.trusted;
+    values += `${values === '' ? '' : ','}${name}:${valueJson(sample.value)}`;
+    if (sample.quality !== 'good') {
+      qualities += `${qualities === '' ? '' : ','}${name}:"${sample.quality}"`;
+    }
+    if (sample.quality === 'bad' && sample.reason !== undefined) {
+      reasons += `${reasons === '' ? '' : ','}${name}:${JSON.stringify(sample.reason)}`;
+    }
+  }
+  let json = `{"ts":${timestamp(newestMs)},"values":{${values}}`;
+  if (qualities !== '') json += `,"quality":{${qualities}}`;
+  if (reasons !== '') json += `,"reason":{${reasons}}`;
+  return mark && !trusted ? `${json},"clock":"untrusted"}` : `${json}}`;
+}
+
+function bareText(value: Value | null): string {
+  return typeof value === 'string' ? value : valueJson(value);
+}
+
+function valueJson(value: Value | null): string {
+  switch (typeof value) {
+    case 'number':
+      // JSON has no NaN and no infinity; mapping turns both bad before they come here.
+      return Number.isFinite(value) ? `${value}` : 'null';
+    case 'string':
+      return JSON.stringify(value);
+    default:
+      return String(value);
+  }
+}
+
+/** A repaired timestamp may have a fraction; consumers expect whole milliseconds. */
+function timestamp(wallMs: number): number {
+  return Math.round(wallMs);
+}
