@@ -5,18 +5,14 @@
  * CONNACK and SUBACK. What no version can say (an AUTH in 3.1.1, a string of 70,000 bytes) is a bug of the caller.
  */
 import { invariant } from '../core/error.js';
-import type { AckPacket, ConnectPacket, Packet, ProtocolVersion, SubscriptionRequest } from './packet.js';
-import { Place, type Properties } from './property.js';
-import { propertiesSize, stringSize, writeProperties } from './property-writer.js';
-import { ReasonCode, toReturnCode } from './reason-code.js';
+import type { QoS } from '../core/message.js';
+import type { AckPacket, Packet, ProtocolVersion, PublishPacket } from './packet.js';
+import { bodySize, writeBody } from './packet-writer.js';
+import type { Properties } from './property.js';
 import {
-  STRING_BYTES_MAX,
   utf8Size,
   VARIABLE_BYTE_INTEGER_MAX,
   variableByteIntegerSize,
-  writeBinary,
-  writeString,
-  writeTwoByteInteger,
   writeVariableByteInteger,
 } from './wire.js';
 
@@ -102,8 +98,61 @@ export function writeAck(
   return offset + 4;
 }
 
+/**
+ * A PUBLISH encoded once, to be sent to many: from copy to copy only the Packet Identifier and DUP differ, so only
+ * they are patched. A fan-out costs one encoding and, at QoS 0, no copying at all.
+ */
+export class PublishTemplate {
+  readonly qos: QoS;
+  /** Of the whole packet: to be held against the peer's Maximum Packet Size. */
+  readonly size: number;
+
+  readonly #bytes: Uint8Array;
+  readonly #first: number;
+  readonly #identifierAt: number;
+
+  /** `packet.packetIdentifier` and `packet.dup` are ignored. */
+  constructor(packet: PublishPacket, protocolVersion: ProtocolVersion) {
+    this.qos = packet.qos;
+    const { topic, payload, qos, retain, properties } = packet;
+    const packetIdentifier = qos > 0 ? 1 : undefined;
+    this.#bytes = encode(
+      { type: 'publish', topic, payload, qos, retain, dup: false, packetIdentifier, properties },
+      protocolVersion,
+    );
+    this.size = this.#bytes.length;
+    this.#first = publishFirst({ qos, retain, dup: false });
+    const headerSize = 1 + remainingLengthSize(this.size);
+    this.#identifierAt = headerSize + 2 + utf8Size(topic);
+  }
+
+  /** For QoS 0: the same array each time, so it must not be written to. */
+  get bytes(): Uint8Array {
+    invariant(this.qos === 0, 'only QoS 0 needs no identifier');
+    return this.#bytes;
+  }
+
+  /** A copy of its own, for a socket that keeps the array. */
+  withIdentifier(packetIdentifier: number, dup: boolean): Uint8Array {
+    const copy = Buffer.allocUnsafe(this.size);
+    this.write(copy, 0, packetIdentifier, dup);
+    return copy;
+  }
+
+  /** Writes a copy into `buffer`, which has `size` bytes left at `offset`; returns the offset behind it. */
+  write(buffer: Uint8Array, offset: number, packetIdentifier: number, dup: boolean): number {
+    buffer.set(this.#bytes, offset);
+    if (this.qos > 0) {
+      buffer[offset] = dup ? this.#first | 8 : this.#first;
+      buffer[offset + this.#identifierAt] = packetIdentifier >>> 8;
+      buffer[offset + this.#identifierAt + 1] = packetIdentifier & 0xff;
+    }
+    return offset + this.size;
+  }
+}
+
 /** The first octet of a PUBLISH [MQTT5-3.3.1]. QoS 0 never has DUP [MQTT311-3.3.1-2] [MQTT5-3.3.1-2]. */
-export function publishFirst(packet: {
+function publishFirst(packet: {
   readonly qos: number;
   readonly retain: boolean;
   readonly dup: boolean;
@@ -111,206 +160,9 @@ export function publishFirst(packet: {
   return FIRST.publish | (packet.dup && packet.qos > 0 ? 8 : 0) | (packet.qos << 1) | (packet.retain ? 1 : 0);
 }
 
-/** Octets of a property list with its Property Length. */
-function listSize(properties: Properties | undefined, place: number): number {
-  const size = propertiesSize(properties, place);
-  return variableByteIntegerSize(size) + size;
-}
-
-function writeList(bytes: Buffer, at: number, properties: Properties | undefined, place: number): number {
-  return writeProperties(bytes, at, properties, propertiesSize(properties, place));
-}
-
-function bodySize(packet: Packet, version: ProtocolVersion): number {
-  switch (packet.type) {
-    case 'publish':
-      return (
-        2 +
-        stringSize(packet.topic) +
-        (packet.qos > 0 ? 2 : 0) +
-        (version === 5 ? listSize(packet.properties, Place.publish) : 0) +
-        packet.payload.length
-      );
-    case 'puback':
-    case 'pubrec':
-    case 'pubrel':
-    case 'pubcomp':
-      return 2 + codedSize(packet, Place[packet.type], version);
-    case 'disconnect':
-    case 'auth':
-      return codedSize(packet, Place[packet.type], version);
-    case 'pingreq':
-    case 'pingresp':
-      return 0;
-    case 'connect':
-      return connectSize(packet, version);
-    case 'connack':
-      return version === 5 ? 2 + listSize(packet.properties, Place.connack) : 2;
-    case 'subscribe': {
-      let size = 2 + (version === 5 ? listSize(packet.properties, Place.subscribe) : 0);
-      for (const { topicFilter } of packet.subscriptions) size += 3 + stringSize(topicFilter);
-      return size;
-    }
-    case 'unsubscribe': {
-      let size = 2 + (version === 5 ? listSize(packet.properties, Place.unsubscribe) : 0);
-      for (const topicFilter of packet.topicFilters) size += 2 + stringSize(topicFilter);
-      return size;
-    }
-    case 'suback':
-      return 2 + (version === 5 ? listSize(packet.properties, Place.suback) : 0) + packet.reasonCodes.length;
-    case 'unsuback':
-      return version === 5 ? 2 + listSize(packet.properties, Place.unsuback) + packet.reasonCodes.length : 2;
+/** Octets of the Remaining Length in a packet of this whole size. */
+function remainingLengthSize(size: number): number {
+  for (let octets = 1; ; octets += 1) {
+    if (variableByteIntegerSize(size - 1 - octets) <= octets) return octets;
   }
-}
-
-/** Reason Code and properties where either may be left out: nothing for plain success, the code alone without properties. */
-function codedSize(
-  packet: { readonly reasonCode: ReasonCode; readonly properties?: Properties },
-  place: number,
-  version: ProtocolVersion,
-): number {
-  if (version === 4) return 0;
-  const size = propertiesSize(packet.properties, place);
-  if (size > 0) return 1 + variableByteIntegerSize(size) + size;
-  return packet.reasonCode === ReasonCode.success ? 0 : 1;
-}
-
-function connectSize(packet: ConnectPacket, version: ProtocolVersion): number {
-  const { will, username, password } = packet;
-  let size = 10 + 2 + stringSize(packet.clientId);
-  if (version === 5) size += listSize(packet.properties, Place.connect);
-  if (will !== undefined) {
-    if (version === 5) size += listSize(will.properties, Place.will);
-    size += 2 + stringSize(will.topic) + binarySize(will.payload);
-  }
-  if (username !== undefined) size += 2 + stringSize(username);
-  if (password !== undefined) size += binarySize(password);
-  return size;
-}
-
-function binarySize(data: Uint8Array): number {
-  invariant(data.length <= STRING_BYTES_MAX, 'binary data fits its length field');
-  return 2 + data.length;
-}
-
-function writeBody(bytes: Buffer, offset: number, packet: Packet, version: ProtocolVersion): void {
-  let at = offset;
-  switch (packet.type) {
-    case 'publish':
-      at = writeString(bytes, at, packet.topic, utf8Size(packet.topic));
-      if (packet.qos > 0) at = writeIdentifier(bytes, at, packet.packetIdentifier);
-      if (version === 5) at = writeList(bytes, at, packet.properties, Place.publish);
-      bytes.set(packet.payload, at);
-      return;
-    case 'puback':
-    case 'pubrec':
-    case 'pubrel':
-    case 'pubcomp':
-      at = writeIdentifier(bytes, at, packet.packetIdentifier);
-      writeCoded(bytes, at, packet, Place[packet.type], version);
-      return;
-    case 'disconnect':
-      writeCoded(bytes, at, packet, Place.disconnect, version);
-      return;
-    case 'auth':
-      invariant(version === 5, 'AUTH belongs to 5.0');
-      writeCoded(bytes, at, packet, Place.auth, version);
-      return;
-    case 'pingreq':
-    case 'pingresp':
-      return;
-    case 'connect':
-      writeConnect(bytes, at, packet, version);
-      return;
-    case 'connack':
-      bytes[at++] = packet.sessionPresent ? 1 : 0;
-      bytes[at++] = version === 5 ? packet.reasonCode : toReturnCode(packet.reasonCode);
-      if (version === 5) writeList(bytes, at, packet.properties, Place.connack);
-      return;
-    case 'subscribe':
-      at = writeIdentifier(bytes, at, packet.packetIdentifier);
-      if (version === 5) at = writeList(bytes, at, packet.properties, Place.subscribe);
-      for (const request of packet.subscriptions) {
-        at = writeString(bytes, at, request.topicFilter, utf8Size(request.topicFilter));
-        bytes[at++] = version === 5 ? subscriptionOptions(request) : request.qos;
-      }
-      return;
-    case 'unsubscribe':
-      at = writeIdentifier(bytes, at, packet.packetIdentifier);
-      if (version === 5) at = writeList(bytes, at, packet.properties, Place.unsubscribe);
-      for (const topicFilter of packet.topicFilters) {
-        at = writeString(bytes, at, topicFilter, utf8Size(topicFilter));
-      }
-      return;
-    case 'suback':
-      at = writeIdentifier(bytes, at, packet.packetIdentifier);
-      if (version === 5) at = writeList(bytes, at, packet.properties, Place.suback);
-      // [MQTT311-3.9.3-2]
-      for (const code of packet.reasonCodes) bytes[at++] = version === 4 && code >= 0x80 ? 0x80 : code;
-      return;
-    case 'unsuback':
-      at = writeIdentifier(bytes, at, packet.packetIdentifier);
-      if (version === 4) return;
-      at = writeList(bytes, at, packet.properties, Place.unsuback);
-      for (const code of packet.reasonCodes) bytes[at++] = code;
-      return;
-  }
-}
-
-function writeIdentifier(bytes: Buffer, at: number, packetIdentifier: number | undefined): number {
-  invariant(
-    packetIdentifier !== undefined && packetIdentifier > 0 && packetIdentifier <= 0xffff,
-    'a packet above QoS 0 has a Packet Identifier',
-  );
-  return writeTwoByteInteger(bytes, at, packetIdentifier);
-}
-
-function writeCoded(
-  bytes: Buffer,
-  offset: number,
-  packet: { readonly reasonCode: ReasonCode; readonly properties?: Properties },
-  place: number,
-  version: ProtocolVersion,
-): void {
-  if (version === 4) return;
-  const size = propertiesSize(packet.properties, place);
-  if (size === 0 && packet.reasonCode === ReasonCode.success) return;
-  bytes[offset] = packet.reasonCode;
-  if (size > 0) writeProperties(bytes, offset + 1, packet.properties, size);
-}
-
-function writeConnect(bytes: Buffer, offset: number, packet: ConnectPacket, version: ProtocolVersion): void {
-  const { will, username, password } = packet;
-  // [MQTT311-3.1.2-22]
-  invariant(
-    version === 5 || password === undefined || username !== undefined,
-    'a 3.1.1 password has a user name',
-  );
-  let at = writeString(bytes, offset, 'MQTT', 4);
-  bytes[at++] = version;
-  bytes[at++] =
-    (username !== undefined ? 0x80 : 0) |
-    (password !== undefined ? 0x40 : 0) |
-    (will === undefined ? 0 : 4 | (will.qos << 3) | (will.retain ? 0x20 : 0)) |
-    (packet.cleanStart ? 2 : 0);
-  at = writeTwoByteInteger(bytes, at, packet.keepAlive);
-  if (version === 5) at = writeList(bytes, at, packet.properties, Place.connect);
-  // The order is fixed [MQTT5-3.1.3-1].
-  at = writeString(bytes, at, packet.clientId, utf8Size(packet.clientId));
-  if (will !== undefined) {
-    if (version === 5) at = writeList(bytes, at, will.properties, Place.will);
-    at = writeString(bytes, at, will.topic, utf8Size(will.topic));
-    at = writeBinary(bytes, at, will.payload);
-  }
-  if (username !== undefined) at = writeString(bytes, at, username, utf8Size(username));
-  if (password !== undefined) writeBinary(bytes, at, password);
-}
-
-function subscriptionOptions(request: SubscriptionRequest): number {
-  return (
-    request.qos |
-    (request.noLocal ? 4 : 0) |
-    (request.retainAsPublished ? 8 : 0) |
-    (request.retainHandling << 4)
-  );
 }
