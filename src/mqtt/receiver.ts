@@ -5,9 +5,8 @@
  *   QoS 2   publish ─deliver─▶ (commit) ─accepted()─▶ PUBREC … pubrel ─complete─▶ (commit) ─completed()─▶ PUBCOMP
  *
  * No socket, disk or clock here. Answers are words, not objects: this runs for every message.
- * (Signatures first; the body follows.)
  */
-import type { ReasonCode } from './reason-code.js';
+import { ReasonCode } from './reason-code.js';
 
 export type PublishReceipt =
   /** New: save it (at QoS 2 with its identifier), then call `accepted`, then send PUBACK or PUBREC. */
@@ -27,40 +26,95 @@ export type PubrelReceipt =
   /** Never seen or already done: send PUBCOMP with 0x92 (3.1.1: plain PUBCOMP). */
   | 'unknown';
 
-export class Receiver {
-  /** `identifiers`: those of QoS 2 that a durable session had accepted and not completed. */
-  constructor(_identifiers: readonly number[] = []) {}
+/** What is known of a QoS 2 identifier, as bits. */
+const COMMITTING = 1;
+const COMPLETING = 2;
+/** Its PUBLISH came on this connection, so it takes part of our Receive Maximum. */
+const COUNTED = 4;
 
-  /** A connection has begun. `receiveMaximum` is what we announced; for a 3.1.1 peer pass 65,535 and read slower by `open`. */
-  resume(_receiveMaximum: number): void {
-    throw new Error('not built yet');
+export class Receiver {
+  /** QoS 2 identifiers between PUBLISH and PUBCOMP. */
+  readonly #seen = new Map<number, number>();
+  #receiveMaximum = 0;
+  #open = 0;
+
+  /** `identifiers`: those of QoS 2 that a durable session had accepted and not completed. */
+  constructor(identifiers: readonly number[] = []) {
+    for (const packetIdentifier of identifiers) this.#seen.set(packetIdentifier, 0);
+  }
+
+  /**
+   * A connection has begun. `receiveMaximum` is what we announced; for a 3.1.1 peer pass 65,535 and read slower by
+   * `open`. Commits under way go on: their `accepted` and `completed` still come.
+   */
+  resume(receiveMaximum: number): void {
+    this.#receiveMaximum = receiveMaximum;
+    this.#open = 0;
+    for (const [packetIdentifier, bits] of this.#seen) {
+      if ((bits & COUNTED) !== 0) this.#seen.set(packetIdentifier, bits & ~COUNTED);
+    }
   }
 
   /** Publishes of this connection that still wait for PUBACK, PUBCOMP or a PUBREC of 0x80 and above. */
   get open(): number {
-    throw new Error('not built yet');
+    return this.#open;
   }
 
-  publish(_packetIdentifier: number, _qos: 1 | 2): PublishReceipt {
-    throw new Error('not built yet');
+  publish(packetIdentifier: number, qos: 1 | 2): PublishReceipt {
+    if (qos === 1) {
+      if (this.#open >= this.#receiveMaximum) return 'exceeded';
+      this.#open += 1;
+      return 'deliver';
+    }
+    const bits = this.#seen.get(packetIdentifier);
+    // A repeat on the same connection takes no second share [MQTT5-4.9.0-2].
+    if (bits === undefined || (bits & COUNTED) === 0) {
+      if (this.#open >= this.#receiveMaximum) return 'exceeded';
+      this.#open += 1;
+    }
+    if (bits === undefined) {
+      this.#seen.set(packetIdentifier, COMMITTING | COUNTED);
+      return 'deliver';
+    }
+    this.#seen.set(packetIdentifier, bits | COUNTED);
+    return (bits & COMMITTING) === 0 ? 'repeated' : 'pending';
   }
 
   /** After the commit, with the Reason Code that PUBACK or PUBREC will carry; 0x80 and above ends the exchange. */
-  accepted(_packetIdentifier: number, _qos: 1 | 2, _reasonCode: ReasonCode): void {
-    throw new Error('not built yet');
+  accepted(packetIdentifier: number, qos: 1 | 2, reasonCode: ReasonCode): void {
+    if (qos === 1) {
+      // After a reconnection this may answer the old connection; the new one's count then is one too low, never negative.
+      if (this.#open > 0) this.#open -= 1;
+      return;
+    }
+    const bits = this.#seen.get(packetIdentifier);
+    if (bits === undefined) return;
+    // [MQTT5-4.3.3-9]
+    if (reasonCode >= ReasonCode.unspecifiedError) this.#forget(packetIdentifier, bits);
+    else this.#seen.set(packetIdentifier, bits & ~COMMITTING);
   }
 
-  pubrel(_packetIdentifier: number): PubrelReceipt {
-    throw new Error('not built yet');
+  pubrel(packetIdentifier: number): PubrelReceipt {
+    const bits = this.#seen.get(packetIdentifier);
+    if (bits === undefined) return 'unknown';
+    if ((bits & COMPLETING) !== 0) return 'pending';
+    this.#seen.set(packetIdentifier, bits | COMPLETING);
+    return 'complete';
   }
 
   /** After the commit that forgets the identifier. */
-  completed(_packetIdentifier: number): void {
-    throw new Error('not built yet');
+  completed(packetIdentifier: number): void {
+    const bits = this.#seen.get(packetIdentifier);
+    if (bits !== undefined) this.#forget(packetIdentifier, bits);
   }
 
   /** The QoS 2 identifiers not completed yet, for storage. */
   identifiers(): number[] {
-    throw new Error('not built yet');
+    return [...this.#seen.keys()];
+  }
+
+  #forget(packetIdentifier: number, bits: number): void {
+    this.#seen.delete(packetIdentifier);
+    if ((bits & COUNTED) !== 0 && this.#open > 0) this.#open -= 1;
   }
 }
