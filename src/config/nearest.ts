@@ -26,3 +26,11 @@ function normal(name: string): string {
     .replaceAll('-', '_')
     .toLowerCase();
 }
+
+const NAMES_SHOWN_MAX = 12;
+
+/** Names of an operator's own may be many. */
+export function shortList(names: readonly string[]): string {
+  const shown = names.slice(0, NAMES_SHOWN_MAX).join(', ');
+  return names.length > NAMES_SHOWN_MAX ? `${shown}, … (${names.length})` : shown;
+}

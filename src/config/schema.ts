@@ -221,7 +221,9 @@ export const modbusPointSchema = z.strictObject({
   type: z
     .enum(registerTypes)
     .optional()
-    .describe('How the registers are read; by default uint16 for holding and input, bool for coil and discrete.'),
+    .describe(
+      'How the registers are read; by default uint16 for holding and input, bool for coil and discrete.',
+    ),
   word_order: z
     .enum(['big', 'little'])
     .default('big')
@@ -280,7 +282,10 @@ export const mappingSchema = z.strictObject({
   retain: z.boolean().default(false).describe('Whether late subscribers get the last one.'),
   report: z
     .strictObject({
-      on: z.enum(['change', 'always']).default('always').describe('Every reading, or only those that changed.'),
+      on: z
+        .enum(['change', 'always'])
+        .default('always')
+        .describe('Every reading, or only those that changed.'),
       deadband: z
         .union([z.number().min(0), z.string().regex(/^\d+(\.\d+)?%$/)], {
           error: 'a number from 0, or per cent such as "1%"',
@@ -331,7 +336,7 @@ export const bridgeSchema = z.strictObject({
   password: z
     .string()
     .optional()
-    .describe('Password for the server; ${NAME} takes it from the environment. Or password_file.'),
+    .describe('Password for the server, best taken from the environment as $' + '{NAME}; or password_file.'),
   password_file: file('File whose first line is the password.'),
   tls: z
     .strictObject({

@@ -21,7 +21,9 @@ export function substitute(
   const text = template.replace(PLACE, (place: string, name: string | undefined) => {
     if (name === undefined) return '${';
     if (!place.endsWith('}') || !NAME.test(name)) {
-      problems.push(`found ${place}, allowed: $\{NAME} with NAME of A-Z a-z 0-9 _; write $$\{ for a plain $\{`);
+      problems.push(
+        `found ${place}, allowed: $\{NAME} with NAME of A-Z a-z 0-9 _; write $$\{ for a plain $\{`,
+      );
       return place;
     }
     const value = Object.hasOwn(environment, name) ? environment[name] : undefined;

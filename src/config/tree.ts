@@ -42,7 +42,14 @@ export interface ScalarNode extends Placed {
   value: Scalar;
   /** As it stands in the file, before `${NAME}` was replaced. */
   readonly source: string;
+  readonly quoted: boolean;
   readonly fromEnvironment: boolean;
+}
+
+interface ParsedScalar {
+  readonly value: unknown;
+  readonly source?: string | undefined;
+  readonly type?: string | undefined;
 }
 
 export interface TreeSource {
@@ -58,6 +65,9 @@ const NODES_MAX = 1_000_000;
 const DEPTH_MAX = 32;
 /** After so many the text is no YAML at all. */
 const SYNTAX_ERRORS_MAX = 50;
+
+/** What every following line says once the reader has lost its way. */
+const AFTERMATH = /^Unexpected .* in YAML stream/;
 
 const STANDARD_TAGS = new Set(
   ['str', 'int', 'float', 'bool', 'null', 'map', 'seq'].map((name) => `tag:yaml.org,2002:${name}`),
@@ -89,15 +99,19 @@ export function readTree(source: TreeSource): {
   return reader.read(document);
 }
 
-function syntaxErrors(document: Document.Parsed, source: TreeSource, lineCounter: LineCounter): ConfigError[] {
+function syntaxErrors(
+  document: Document.Parsed,
+  source: TreeSource,
+  lineCounter: LineCounter,
+): ConfigError[] {
   const errors: ConfigError[] = [];
   const lines = new Set<number>();
   for (const { message, pos } of [...document.errors, ...document.warnings]) {
     const position = positionOf(lineCounter, pos[0]);
     // One slip makes YAML stumble several times on; the first on a line is the one to correct.
-    if (lines.has(position.line)) continue;
+    if (lines.has(position.line) || (lines.size > 0 && AFTERMATH.test(message))) continue;
     lines.add(position.line);
-    errors.push(configError(source.file, position, [], syntaxMessage(message)));
+    errors.push(configError(source.file, position, [], syntaxMessage(message, lineAt(source.text, pos[0]))));
     if (errors.length >= SYNTAX_ERRORS_MAX) break;
   }
   if (document.directives?.yaml.version === '1.1') {
@@ -106,11 +120,24 @@ function syntaxErrors(document: Document.Parsed, source: TreeSource, lineCounter
   return errors;
 }
 
-function syntaxMessage(message: string): string {
+function syntaxMessage(message: string, line: string): string {
+  if (
+    /[[{,:]\s*\$\{/.test(line) &&
+    /flow|Block|Missing|Unexpected/i.test(message) &&
+    /[{[].*\$\{/.test(line)
+  ) {
+    return 'no valid YAML: inside { } and [ ] a text with ${NAME} needs quotes: "${NAME}"';
+  }
   if (/call stack/i.test(message)) return 'no valid YAML: nested too deeply';
   if (/multiple documents/i.test(message)) return 'found a second YAML document, allowed: one per file';
   if (/Tabs are not allowed/i.test(message)) return 'found a tab in the indentation, allowed: spaces';
   return `no valid YAML: ${message.replace(/\s+/g, ' ').trim()}`;
+}
+
+function lineAt(text: string, offset: number): string {
+  const start = text.lastIndexOf('\n', offset - 1) + 1;
+  const end = text.indexOf('\n', offset);
+  return text.slice(start, end === -1 ? undefined : end).slice(0, 1000);
 }
 
 function positionOf(lineCounter: LineCounter, offset: number): Position {
@@ -163,10 +190,17 @@ class TreeReader {
     return positionOf(this.#lineCounter, node.range?.[0] ?? 0);
   }
 
-  #node(node: ParsedNode | null, path: Path, keyPosition: Position | undefined, depth: number): Tree | undefined {
+  #node(
+    node: ParsedNode | null,
+    path: Path,
+    keyPosition: Position | undefined,
+    depth: number,
+  ): Tree | undefined {
     this.#nodes += 1;
-    if (this.#nodes > NODES_MAX) throw new TooLarge(`more than ${NODES_MAX} values (aliases repeated too often?)`);
-    if (depth > DEPTH_MAX) throw new TooLarge(`nested more than ${DEPTH_MAX} levels deep, or an alias holds itself`);
+    if (this.#nodes > NODES_MAX)
+      throw new TooLarge(`more than ${NODES_MAX} values (aliases repeated too often?)`);
+    if (depth > DEPTH_MAX)
+      throw new TooLarge(`nested more than ${DEPTH_MAX} levels deep, or an alias holds itself`);
     if (node === null) return undefined;
     if (isAlias(node)) return this.#alias(node, path, keyPosition, depth);
     const position = this.#at(node);
@@ -181,11 +215,11 @@ class TreeReader {
       for (const item of node.items) {
         const tree = this.#node(item as ParsedNode, [...path, items.length], undefined, depth + 1);
         // A place is kept, so that what follows keeps its number.
-        items.push(tree ?? { kind: 'scalar', ...placed, value: null, source: '', fromEnvironment: false });
+        items.push(tree ?? standIn(item === null ? null : UNKNOWN, position));
       }
       return { kind: 'list', ...placed, items };
     }
-    return isScalar(node) ? this.#scalar(node.value, node.source ?? '', placed, path) : undefined;
+    return isScalar(node) ? this.#scalar(node, placed, path) : undefined;
   }
 
   #alias(
@@ -223,18 +257,18 @@ class TreeReader {
       if (only !== undefined && !only.includes(key)) continue;
       const below = [...path, key];
       const value = this.#node(pair.value as ParsedNode | null, below, position, depth + 1);
-      entries.set(key, value ?? nothingAt(position));
+      entries.set(key, value ?? standIn(pair.value === null ? null : UNKNOWN, position));
     }
     return entries;
   }
 
   #scalar(
-    value: unknown,
-    source: string,
+    { value, source = '', type }: ParsedScalar,
     placed: { position: Position; keyPosition: Position },
     path: Path,
   ): ScalarNode | undefined {
-    const plain = { kind: 'scalar', ...placed, source, fromEnvironment: false } as const;
+    const quoted = type !== undefined && type !== 'PLAIN';
+    const plain = { kind: 'scalar', ...placed, source, quoted, fromEnvironment: false } as const;
     if (typeof value === 'bigint') return { ...plain, value: Number(value) };
     if (typeof value === 'number' || typeof value === 'boolean' || value === null) return { ...plain, value };
     if (typeof value !== 'string') return undefined;
@@ -245,16 +279,17 @@ class TreeReader {
       this.#fail(placed.position, path, 'found half of a character (a lone surrogate), allowed: valid text');
       return { ...plain, value: UNKNOWN };
     }
-    return { ...plain, value: text, source, fromEnvironment };
+    return { ...plain, value: text, fromEnvironment };
   }
 }
 
 /** Stands for a value that has its error already and must not be judged again; no file can hold it. */
 export const UNKNOWN = '\u0000unknown\ud800';
 
-/** `key:` with nothing behind it. */
-function nothingAt(position: Position): ScalarNode {
-  return { kind: 'scalar', position, keyPosition: position, value: null, source: '', fromEnvironment: false };
+/** For `key:` with nothing behind it, and for what could not be read. */
+function standIn(value: null | typeof UNKNOWN, position: Position): ScalarNode {
+  const plain = { source: '', quoted: false, fromEnvironment: false };
+  return { kind: 'scalar', position, keyPosition: position, value, ...plain };
 }
 
 function keyOf(node: ParsedNode | null): string | undefined {

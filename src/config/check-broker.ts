@@ -1,0 +1,88 @@
+/** Listeners against each other and against what clients without a name may do. */
+import { filterProblem, gatewayTopicProblem } from './check-topics.js';
+import type { Path } from './config-error.js';
+import { type Endpoint, isAnyAddress, isLoopback, parseEndpoint } from './endpoint.js';
+import type { Report } from './report.js';
+import { itemsAt, nodeAt, textAt } from './tree.js';
+
+interface Listener {
+  readonly path: Path;
+  readonly endpoint: Endpoint;
+}
+
+export function checkBroker(report: Report): void {
+  const { tree } = report;
+  const listeners = itemsAt(tree, ['broker', 'listeners']).flatMap((item, index) =>
+    listenerAt(['broker', 'listeners', index, 'url'], textAt(item, ['url']), 'mqtt'),
+  );
+  const page = listenerAt(['http', 'listen'], textAt(tree, ['http', 'listen']), 'http');
+  checkPorts(report, [...listeners, ...page]);
+  checkAnonymous(report, listeners);
+  checkStatusTopic(report);
+  checkRecord(report);
+}
+
+/** Whether clients need no name where the configuration does not say: only while nobody else can reach a listener. */
+export function anonymousByDefault(urls: readonly string[]): boolean {
+  return urls.every((url) => {
+    const endpoint = parseEndpoint(url, ['mqtt']);
+    return !('problem' in endpoint) && isLoopback(endpoint.host);
+  });
+}
+
+function listenerAt(path: Path, url: string | undefined, scheme: string): Listener[] {
+  if (url === undefined) return [];
+  const endpoint = parseEndpoint(url, [scheme]);
+  // A wrong URL has its own error.
+  return 'problem' in endpoint ? [] : [{ path, endpoint }];
+}
+
+function checkPorts(report: Report, listeners: readonly Listener[]): void {
+  for (const [index, { path, endpoint }] of listeners.entries()) {
+    const taken = listeners.slice(0, index).some(({ endpoint: other }) => clash(endpoint, other));
+    if (taken) {
+      report.at(
+        path,
+        `found port ${endpoint.port} a second time, allowed: an address and port of its own for each listener`,
+      );
+    }
+  }
+}
+
+function clash(a: Endpoint, b: Endpoint): boolean {
+  if (a.port !== b.port || a.port === 0) return false;
+  return a.host === b.host || isAnyAddress(a.host) || isAnyAddress(b.host);
+}
+
+function checkAnonymous(report: Report, listeners: readonly Listener[]): void {
+  const node = nodeAt(report.tree, ['broker', 'allow_anonymous']);
+  const said = node?.kind === 'scalar' && typeof node.value === 'boolean' ? node.value : undefined;
+  if (said === false) {
+    report.at(
+      ['broker', 'allow_anonymous'],
+      'found false, but password files are not available in this version of godwit, so that nobody could connect; allowed: true',
+    );
+  }
+  if (node !== undefined) return;
+  for (const { path, endpoint } of listeners) {
+    if (isLoopback(endpoint.host)) continue;
+    report.at(
+      path,
+      `found ${endpoint.host}, which others can reach, and nothing about who may connect; listen on 127.0.0.1, or set broker.allow_anonymous: true to let everyone in (password files are not available in this version of godwit)`,
+    );
+  }
+}
+
+function checkStatusTopic(report: Report): void {
+  const topic = textAt(report.tree, ['gateway', 'status_topic']);
+  const problem = topic === undefined ? undefined : gatewayTopicProblem(topic);
+  if (problem !== undefined) report.at(['gateway', 'status_topic'], problem);
+}
+
+function checkRecord(report: Report): void {
+  for (const [index, item] of itemsAt(report.tree, ['journal', 'record']).entries()) {
+    const filter = textAt(item, []);
+    const problem = filter === undefined ? undefined : filterProblem(filter, false);
+    if (problem !== undefined) report.at(['journal', 'record', index], problem);
+  }
+}

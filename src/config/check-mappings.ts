@@ -1,0 +1,165 @@
+/** Mapping rules against the devices they name and the topics they would make. */
+import { forbiddenInTopic } from './check-topics.js';
+import type { Path } from './config-error.js';
+import { didYouMean, shortList } from './nearest.js';
+import { isWild, matcherOf, parsePattern } from './pattern.js';
+import type { Report } from './report.js';
+import { parseTemplate } from './template.js';
+import { entriesAt, itemsAt, nodeAt, type Tree, textAt } from './tree.js';
+
+/** Points by device; a device whose points cannot be read has none here. */
+type Points = ReadonlyMap<string, ReadonlyMap<string, Tree>>;
+
+export function checkMappings(report: Report): void {
+  const { tree } = report;
+  const points: Points = new Map(
+    entriesAt(tree, ['devices']).map(([device, node]) => [device, new Map(entriesAt(node, ['points']))]),
+  );
+  for (const [index, rule] of itemsAt(tree, ['mappings']).entries()) {
+    const path = ['mappings', index];
+    checkFrom(report, path, rule, points);
+    checkTopic(report, path, rule, points);
+    checkReport(report, path, rule);
+  }
+}
+
+function checkFrom(report: Report, path: Path, rule: Tree, points: Points): void {
+  const pattern = parsePattern(textAt(rule, ['from']) ?? '');
+  if (pattern === undefined || isWild(pattern.device)) return;
+  const device = points.get(pattern.device);
+  if (device === undefined) {
+    const names = [...points.keys()];
+    const meant = didYouMean(pattern.device, names);
+    const allowed = names.length === 0 ? 'none, since there are no devices' : shortList(names);
+    report.at(
+      [...path, 'from'],
+      `found no device ${pattern.device}${meant === '' ? ',' : meant} allowed: ${allowed}`,
+    );
+    return;
+  }
+  // A device without readable points has its own error.
+  if (isWild(pattern.point) || device.has(pattern.point) || device.size === 0) return;
+  const names = [...device.keys()];
+  const meant = didYouMean(pattern.point, names);
+  report.at(
+    [...path, 'from'],
+    `found no point ${pattern.point} of device ${pattern.device}${meant === '' ? ',' : meant} allowed: ${shortList(names)}`,
+  );
+}
+
+function checkTopic(report: Report, path: Path, rule: Tree, points: Points): void {
+  const template = textAt(rule, ['topic']);
+  if (template === undefined || template === '') return;
+  const at = [...path, 'topic'];
+  const tags = new Map(
+    entriesAt(report.tree, ['gateway', 'tags']).map(([name]) => [
+      name,
+      textAt(report.tree, ['gateway', 'tags', name]),
+    ]),
+  );
+  const known = ['gateway', 'device', 'point', 'unit', ...[...tags.keys()].map((name) => `tags.${name}`)];
+  const grouped = textAt(rule, ['group']) === 'device';
+  // Whether something is there whatever the reading; a device's or gateway's name is never empty.
+  let filled = false;
+  let unit = false;
+  for (const part of parseTemplate(template)) {
+    if (part.kind === 'broken') {
+      report.at(at, `found ${part.text} without its partner, allowed: ${shortList(known.map(braced))}`);
+      return;
+    }
+    if (part.kind === 'text') {
+      const forbidden = forbiddenInTopic(part.text);
+      if (forbidden !== undefined) {
+        report.at(at, `found ${forbidden} in a topic, allowed: a topic without +, # and NUL`);
+        return;
+      }
+      filled = true;
+      continue;
+    }
+    if (!known.includes(part.name)) {
+      const meant = didYouMean(part.name, known);
+      report.at(
+        at,
+        `found {${part.name}}${meant === '' ? ',' : meant.replace(/(mean )(.*)\?/, '$1{$2}?')} allowed: ${shortList(known.map(braced))}`,
+      );
+      return;
+    }
+    if (grouped && (part.name === 'point' || part.name === 'unit')) {
+      report.at(
+        at,
+        `found {${part.name}} with group: device, allowed: {gateway}, {device} and {tags.NAME}, since one message holds all points`,
+      );
+      return;
+    }
+    if (part.name === 'unit') unit = true;
+    else if (part.name.startsWith('tags.')) {
+      const value = tags.get(part.name.slice(5));
+      // A tag that is no text has its own error.
+      if (value === undefined) return;
+      const forbidden = forbiddenInTopic(value);
+      if (forbidden !== undefined) {
+        report.at(
+          at,
+          `found ${braced(part.name)}, whose value holds ${forbidden}: no topic may; change the tag or the topic`,
+        );
+        return;
+      }
+      if (value !== '') filled = true;
+    } else filled = true;
+  }
+  if (!unit && !filled)
+    report.at(at, 'found a template that makes an empty topic, allowed: a topic with at least one character');
+  if (unit) checkUnits(report, at, rule, points, filled);
+  if (Buffer.byteLength(template) > TEMPLATE_BYTES_MAX)
+    report.at(at, `found a template too long for a topic, allowed: up to ${TEMPLATE_BYTES_MAX} bytes`);
+}
+
+/** Room is left below MQTT's 65535 bytes for the names that come in. */
+const TEMPLATE_BYTES_MAX = 8192;
+
+function checkUnits(report: Report, at: Path, rule: Tree, points: Points, filled: boolean): void {
+  const pattern = parsePattern(textAt(rule, ['from']) ?? '');
+  if (pattern === undefined) return;
+  const [matchesDevice, matchesPoint] = [matcherOf(pattern.device), matcherOf(pattern.point)];
+  for (const [device, of] of points) {
+    if (!matchesDevice(device)) continue;
+    for (const [point, node] of of) {
+      if (!matchesPoint(point)) continue;
+      const unit = textAt(node, ['unit']) ?? '';
+      const forbidden = forbiddenInTopic(unit);
+      if (forbidden !== undefined) {
+        report.at(
+          at,
+          `found {unit}, which for ${device}/${point} holds ${forbidden}: no topic may; leave {unit} out`,
+        );
+        return;
+      }
+      if (unit === '' && !filled) {
+        report.at(
+          at,
+          `found {unit} alone, which is empty for ${device}/${point}; add something that is always there`,
+        );
+        return;
+      }
+    }
+  }
+}
+
+function checkReport(report: Report, path: Path, rule: Tree): void {
+  const node = nodeAt(rule, ['report']);
+  if (node?.kind !== 'mapping') return;
+  const on = node.entries.get('on');
+  // A wrong `on` has its own error.
+  if (on !== undefined && !(on.kind === 'scalar' && on.value === 'always')) return;
+  for (const key of ['deadband', 'every']) {
+    if (!node.entries.has(key)) continue;
+    report.atKey(
+      [...path, 'report', key],
+      `found ${key} without on: change, which it needs; add on: change or remove it`,
+    );
+  }
+}
+
+function braced(name: string): string {
+  return `{${name}}`;
+}

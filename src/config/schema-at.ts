@@ -1,0 +1,69 @@
+/** Finds what the schema says about one place of the configuration, for messages and for `${NAME}`. */
+import { z } from 'zod';
+import type { Path } from './config-error.js';
+import { busSchema, configSchema, modbusPointSchema, pointSchema, simulatorPointSchema } from './schema.js';
+import { nodeAt, type Tree, textAt } from './tree.js';
+
+type Schema = z.core.$ZodType;
+
+/** Undefined where the schema knows no such place. */
+export function schemaAt(tree: Tree, path: Path): Schema | undefined {
+  let schema: Schema | undefined = configSchema;
+  for (const [index, step] of path.entries()) {
+    const holder: Schema = chosen(bare(schema), tree, path.slice(0, index));
+    if (holder instanceof z.ZodObject) schema = holder.shape[String(step)] as Schema | undefined;
+    else if (holder instanceof z.ZodRecord) schema = holder.valueType as Schema;
+    else if (holder instanceof z.ZodArray) schema = holder.element as Schema;
+    else return undefined;
+    if (schema === undefined) return undefined;
+  }
+  return chosen(bare(schema), tree, path);
+}
+
+/** The keys that the mapping at `path` may have; empty where their names are free. */
+export function keysAt(tree: Tree, path: Path): readonly string[] {
+  const schema = schemaAt(tree, path);
+  return schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
+}
+
+/** Without default, optional and transformation. */
+function bare(schema: Schema): Schema {
+  let inner = schema;
+  for (;;) {
+    if (inner instanceof z.ZodOptional || inner instanceof z.ZodDefault || inner instanceof z.ZodPrefault) {
+      inner = inner.def.innerType;
+    } else if (inner instanceof z.ZodPipe) inner = inner.def.in;
+    else return inner;
+  }
+}
+
+/** Of several forms, the one that the operator meant. */
+function chosen(schema: Schema, tree: Tree, path: Path): Schema {
+  if (schema === busSchema) {
+    const driver = textAt(tree, [...path, 'driver']);
+    return busSchema.options.find((option) => option.shape.driver.value === driver) ?? schema;
+  }
+  if (schema === pointSchema) return pointSchemaAt(tree, path) ?? schema;
+  if (schema instanceof z.ZodUnion && nodeAt(tree, path)?.kind === 'list') {
+    return (schema.options as readonly Schema[]).find((option) => option instanceof z.ZodArray) ?? schema;
+  }
+  return schema;
+}
+
+export type PointSchema = typeof modbusPointSchema | typeof simulatorPointSchema;
+
+/** By where its value comes from; where that is not said, by the driver of the device's bus. */
+export function pointSchemaAt(tree: Tree, path: Path): PointSchema | undefined {
+  const register = nodeAt(tree, [...path, 'register']) !== undefined;
+  const simulate = nodeAt(tree, [...path, 'simulate']) !== undefined;
+  if (register !== simulate) return register ? modbusPointSchema : simulatorPointSchema;
+  const driver = driverOf(tree, String(path[1]));
+  if (driver === 'modbus-rtu' || driver === 'modbus-tcp') return modbusPointSchema;
+  return driver === 'simulator' ? simulatorPointSchema : undefined;
+}
+
+/** The driver that a device's bus names, right or wrong; undefined where there is none to be found. */
+export function driverOf(tree: Tree, device: string): string | undefined {
+  const bus = textAt(tree, ['devices', device, 'bus']);
+  return bus === undefined ? undefined : textAt(tree, ['buses', bus, 'driver']);
+}
