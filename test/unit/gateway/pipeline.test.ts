@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Reading } from '../../../src/core/reading.js';
 import type { Content } from '../../../src/core/record.js';
-import type { SampleSet } from '../../../src/core/sample.js';
+import type { Sample, SampleSet } from '../../../src/core/sample.js';
 import { Pipeline } from '../../../src/gateway/pipeline.js';
 import type { Mapping } from '../../../src/mapping/mapper.js';
 import { FakeClock } from '../../support/fake-clock.js';
@@ -31,7 +31,7 @@ class OneToOne implements Mapping {
     return [set('stale')];
   }
 
-  latest(): ReadonlyMap<string, never> {
+  latest(): ReadonlyMap<string, Sample> {
     return new Map();
   }
 }
