@@ -9,12 +9,7 @@ import type { QoS } from '../core/message.js';
 import type { AckPacket, Packet, ProtocolVersion, PublishPacket } from './packet.js';
 import { bodySize, writeBody } from './packet-writer.js';
 import type { Properties } from './property.js';
-import {
-  utf8Size,
-  VARIABLE_BYTE_INTEGER_MAX,
-  variableByteIntegerSize,
-  writeVariableByteInteger,
-} from './wire.js';
+import { VARIABLE_BYTE_INTEGER_MAX, variableByteIntegerSize, writeVariableByteInteger } from './wire.js';
 
 /** First octet by packet type, with the reserved flags [MQTT311-2.2.2-1] [MQTT5-2.1.3-1]. */
 const FIRST: Readonly<Record<Packet['type'], number>> = {
@@ -123,7 +118,7 @@ export class PublishTemplate {
     this.size = this.#bytes.length;
     this.#first = publishFirst({ qos, retain, dup: false });
     const headerSize = 1 + remainingLengthSize(this.size);
-    this.#identifierAt = headerSize + 2 + utf8Size(topic);
+    this.#identifierAt = headerSize + 2 + ((this.#bytes[headerSize]! << 8) | this.#bytes[headerSize + 1]!);
   }
 
   /** For QoS 0: the same array each time, so it must not be written to. */

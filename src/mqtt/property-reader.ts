@@ -4,10 +4,14 @@
  */
 import { Place, PROPERTY_RULES, type Properties, type PropertyRule } from './property.js';
 import { ReasonCode } from './reason-code.js';
-import { malformed, protocolError, WireFault, type WireReader } from './wire.js';
+import { StringCache } from './string-cache.js';
+import { decodeString, malformed, protocolError, WireFault, type WireReader } from './wire.js';
 
 const RULES: (PropertyRule | undefined)[] = [];
 for (const rule of PROPERTY_RULES) RULES[rule.id] = rule;
+
+/** Names of User Properties, content types, response topics: a handful of texts, over and over. */
+const texts = new StringCache(1024, (bytes, start, end) => decodeString(bytes, start, end, 'a property'));
 
 /** Undefined for an empty list. `place` is one `Place` bit. */
 export function readProperties(
@@ -49,7 +53,7 @@ function readOne(
 ): void {
   const { name } = rule;
   if (name === 'userProperties') {
-    const pair = [reader.string('User Property name'), reader.string('User Property value')];
+    const pair = [reader.cachedString(texts, 'User Property name'), reader.string('User Property value')];
     const list = found[name] as string[][] | undefined;
     if (list === undefined) found[name] = [pair];
     else list.push(pair);
@@ -66,7 +70,7 @@ function readOne(
 function readValue(reader: WireReader, rule: PropertyRule): number | string | Uint8Array {
   switch (rule.type) {
     case 'string':
-      return reader.string(rule.name);
+      return reader.cachedString(texts, rule.name);
     case 'binary':
       return reader.binary(rule.name);
     default: {

@@ -13,7 +13,7 @@ export type PublishReceipt =
   | 'deliver'
   /** QoS 2 and accepted before: send PUBREC again, deliver nothing [MQTT5-4.3.3-10]. */
   | 'repeated'
-  /** QoS 2 and its commit is still under way: the PUBREC that waits for it answers this one too. */
+  /** QoS 2 and its commit is still under way: the PUBREC that waits for it answers this one too, on the newest connection. */
   | 'pending'
   /** More unacknowledged than our Receive Maximum: close with 0x93. */
   | 'exceeded';

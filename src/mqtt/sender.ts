@@ -88,6 +88,9 @@ export class Sender<Item> {
    * A connection has begun: sets the window, and says what of an old connection must be sent again
    * [MQTT311-4.4.0-1] [MQTT5-4.4.0-1]: every PUBREL, then PUBLISHes in their first order as far as the window
    * reaches; the rest follow in the Steps of later acks. Until it is called, nothing may be published.
+   *
+   * The caller carries these Steps out after the commit of all it has saved before: what is sent again must not be
+   * younger than what a crash would leave.
    */
   resume(receiveMaximum: number): readonly SenderStep<Item>[] {
     invariant(receiveMaximum > 0, 'Receive Maximum is above 0');
@@ -143,23 +146,17 @@ export class Sender<Item> {
   pubrec(packetIdentifier: number, reasonCode: ReasonCode): readonly SenderStep<Item>[] {
     const entry = this.#published.get(packetIdentifier);
     if (entry === undefined) {
-      // A repeat, or the other side remembers what we do not: PUBREL lets it forget, 0x92 says that we had.
-      const known = this.#released.has(packetIdentifier);
       if (reasonCode >= ReasonCode.unspecifiedError) return NOTHING;
-      const code = known ? ReasonCode.success : ReasonCode.packetIdentifierNotFound;
-      return [{ do: 'send', packet: pubrel(packetIdentifier, code) }];
+      if (this.#released.has(packetIdentifier)) return release(packetIdentifier);
+      // The other side remembers what we do not: PUBREL lets it forget, 0x92 says that we had.
+      return [{ do: 'send', packet: pubrel(packetIdentifier, ReasonCode.packetIdentifierNotFound) }];
     }
     if (entry.qos !== 2) return wrongAnswer('PUBREC', packetIdentifier);
     this.#published.delete(packetIdentifier);
     // [MQTT5-4.4.0-2]
     if (reasonCode >= ReasonCode.unspecifiedError) return this.#settle(packetIdentifier, entry, reasonCode);
     this.#released.set(packetIdentifier, entry);
-    // Saved before PUBREL leaves: once the receiver lets the identifier go, the same PUBLISH sent again
-    // would count as a new message. [MQTT311-4.3.3-1] [MQTT5-4.3.3-6]
-    return [
-      { do: 'save', packetIdentifier, phase: 'released' },
-      { do: 'send', packet: pubrel(packetIdentifier, ReasonCode.success) },
-    ];
+    return release(packetIdentifier);
   }
 
   /** 0x92 settles too: the receiver has completed it before, and its PUBCOMP was lost. */
@@ -254,6 +251,17 @@ export class Sender<Item> {
 
 function pubrel(packetIdentifier: number, reasonCode: ReasonCode): AckPacket {
   return { type: 'pubrel', packetIdentifier, reasonCode, properties: undefined };
+}
+
+/**
+ * Saved before PUBREL leaves: once the receiver lets the identifier go, the same PUBLISH sent again would count as a
+ * new message. [MQTT311-4.3.3-1] [MQTT5-4.3.3-6]
+ */
+function release(packetIdentifier: number): readonly SenderStep<never>[] {
+  return [
+    { do: 'save', packetIdentifier, phase: 'released' },
+    { do: 'send', packet: pubrel(packetIdentifier, ReasonCode.success) },
+  ];
 }
 
 function wrongAnswer(packet: string, packetIdentifier: number): readonly SenderStep<never>[] {

@@ -5,6 +5,7 @@
  * decoder catches it and answers with a value, so nothing above `decoder.ts` ever sees one.
  */
 import { ReasonCode } from './reason-code.js';
+import type { StringCache } from './string-cache.js';
 
 /** Four octets of seven bits [MQTT5-1.5.5]. */
 export const VARIABLE_BYTE_INTEGER_MAX = 268_435_455;
@@ -100,6 +101,14 @@ export class WireReader {
     if (at + length > this.end) throw cut(what);
     this.at = at + length;
     return decodeString(this.bytes, at, at + length, what);
+  }
+
+  cachedString(cache: StringCache, what: string): string {
+    const length = this.twoByteInteger(what);
+    const at = this.at;
+    if (at + length > this.end) throw cut(what);
+    this.at = at + length;
+    return cache.get(this.bytes, at, at + length);
   }
 
   packetIdentifier(): number {
