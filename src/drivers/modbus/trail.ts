@@ -1,0 +1,186 @@
+/**
+ * What was asked of one unit and may still be answered late, so that a new request can be told from it: pure.
+ *
+ * An RTU reply names neither address nor request; all that it shows is its shape: function and length. So:
+ *
+ *   - a request never has the shape of one that timed out and may still be answered;
+ *   - on a line whose replies carry no identifier it does not have the shape of the last one either, as far as that
+ *     costs no further request: the same block is read with one register more every other time, so that an answer
+ *     given twice, or the previous answer, has the wrong length;
+ *   - where the shape cannot be varied, a short read of another shape goes first (a mark): once it is answered,
+ *     whatever was asked before it is answered or lost, since a unit answers in order.
+ *
+ * What a device says about the registers beyond a block is remembered: one that refuses them, or falls silent
+ * twice, is not asked for more than the block again.
+ */
+
+import { dataBytes, FUNCTION_CODES, type ReadRange } from './pdu.js';
+import { ADDRESS_END, isBits } from './point.js';
+import { PLAN_LIMITS } from './read-plan.js';
+
+export interface Attempt {
+  readonly range: ReadRange;
+  /** `mark`: its data are of no use, its answer is. */
+  readonly purpose: 'value' | 'mark';
+}
+
+/** Later than this no reply is expected any more, even by radio. */
+const LATE_REPLY_MS = 10_000;
+const EXTENSION_MAX = 2;
+/** Shapes tried for a mark: more than can be outstanding within LATE_REPLY_MS in practice. */
+const MARK_MAX = 64;
+
+interface Extension {
+  state: 'unknown' | 'good' | 'refused';
+  /** Not tried before the plain block was answered again. */
+  blocked: boolean;
+  silences: number;
+}
+
+export class Trail {
+  readonly #tellsApart: boolean;
+  readonly #outstanding = new Map<string, number>();
+  readonly #extensions = new Map<string, Extension>();
+  #lastShape: string | undefined;
+  #lastBlock: string | undefined;
+
+  /** `tellsApart`: replies carry an identifier, so only what lies behind them (a gateway) can mix them up. */
+  constructor(tellsApart: boolean) {
+    this.#tellsApart = tellsApart;
+  }
+
+  choose(block: ReadRange, nowMs: number): Attempt {
+    for (const [shape, sentMs] of this.#outstanding) {
+      if (nowMs - sentMs > LATE_REPLY_MS) this.#outstanding.delete(shape);
+    }
+    const plain: Attempt = { range: block, purpose: 'value' };
+    if (this.#outstanding.size === 0) {
+      if (this.#tellsApart || this.#lastShape !== shapeOf(block)) return plain;
+      const extended = this.#extended(block, 'unknown');
+      if (extended !== undefined) return { range: extended, purpose: 'value' };
+      // The same block again: at worst its previous answer, which was right then.
+      if (this.#lastBlock === keyOf(block)) return plain;
+    } else {
+      if (!this.#outstanding.has(shapeOf(block))) return plain;
+      const extended = this.#extended(block, 'good');
+      if (extended !== undefined) return { range: extended, purpose: 'value' };
+    }
+    return { range: this.#mark(block), purpose: 'mark' };
+  }
+
+  /** No answer came; it may still. */
+  silent(block: ReadRange, range: ReadRange, nowMs: number): void {
+    this.#outstanding.set(shapeOf(range), nowMs);
+    if (!isExtended(block, range)) return;
+    const extension = this.#extension(block, range);
+    extension.silences += 1;
+    extension.blocked = true;
+  }
+
+  /** Data came in the shape that only this request has: nothing earlier can come any more. */
+  data(block: ReadRange, attempt: Attempt): void {
+    const { range } = attempt;
+    this.#outstanding.clear();
+    this.#lastShape = shapeOf(range);
+    this.#lastBlock = attempt.purpose === 'value' ? keyOf(block) : undefined;
+    if (isExtended(block, range)) {
+      this.#extensions.set(extensionKey(block, range), { state: 'good', blocked: false, silences: 0 });
+    } else if (attempt.purpose === 'value') {
+      for (const side of [above(block, 1), below(block, 1)]) {
+        const extension = this.#extensions.get(extensionKey(block, side));
+        if (extension === undefined) continue;
+        if (extension.silences >= 2) extension.state = 'refused';
+        extension.blocked = false;
+      }
+    }
+  }
+
+  /** An exception came. True: it may be the answer to an earlier request, so it says nothing about this one. */
+  exception(block: ReadRange, range: ReadRange): boolean {
+    const ambiguous = !this.#tellsApart && this.#outstanding.size > 0;
+    this.#outstanding.clear();
+    this.#lastShape = `${FUNCTION_CODES[range.table]}!`;
+    this.#lastBlock = undefined;
+    if (!ambiguous && isExtended(block, range)) this.#extension(block, range).state = 'refused';
+    return ambiguous;
+  }
+
+  /** One or two registers more, above or below, in a shape that nothing else has. */
+  #extended(block: ReadRange, least: 'unknown' | 'good'): ReadRange | undefined {
+    for (const side of [above, below]) {
+      for (let more = 1; more <= EXTENSION_MAX; more++) {
+        const range = side(block, more);
+        if (!isPossible(range)) continue;
+        const known = this.#extensions.get(extensionKey(block, range));
+        const state = known?.state ?? 'unknown';
+        if (state === 'refused' || known?.blocked === true) continue;
+        if (least === 'good' && state !== 'good') continue;
+        const shape = shapeOf(range);
+        if (!this.#outstanding.has(shape) && shape !== this.#lastShape) return range;
+      }
+    }
+    return undefined;
+  }
+
+  #mark(block: ReadRange): ReadRange {
+    const step = stepOf(block);
+    for (let length = 1; length <= MARK_MAX; length++) {
+      const count = length * step;
+      const range = { ...block, start: Math.min(block.start, ADDRESS_END - count), count };
+      const shape = shapeOf(range);
+      if (!this.#outstanding.has(shape) && shape !== this.#lastShape && shape !== shapeOf(block))
+        return range;
+    }
+    // All shapes are taken: the oldest is the one least likely to be answered still.
+    this.#outstanding.clear();
+    return { ...block, count: step };
+  }
+
+  #extension(block: ReadRange, range: ReadRange): Extension {
+    const key = extensionKey(block, range);
+    const known = this.#extensions.get(key);
+    if (known !== undefined) return known;
+    const extension: Extension = { state: 'unknown', blocked: false, silences: 0 };
+    this.#extensions.set(key, extension);
+    return extension;
+  }
+}
+
+/** Function and bytes of data: all that an RTU reply shows of its request. */
+function shapeOf(range: ReadRange): string {
+  return `${FUNCTION_CODES[range.table]}:${dataBytes(range.table, range.count)}`;
+}
+
+function keyOf({ table, start, count }: ReadRange): string {
+  return `${table}/${start}+${count}`;
+}
+
+/** By the address next to the block: it decides, however many follow. */
+function extensionKey(block: ReadRange, range: ReadRange): string {
+  return range.start < block.start
+    ? `${block.table}<${block.start}`
+    : `${block.table}>${block.start + block.count}`;
+}
+
+/** Bits are answered in whole bytes. */
+function stepOf(block: ReadRange): number {
+  return isBits(block.table) ? 8 : 1;
+}
+
+function above(block: ReadRange, more: number): ReadRange {
+  return { ...block, count: block.count + more * stepOf(block) };
+}
+
+function below(block: ReadRange, more: number): ReadRange {
+  const units = more * stepOf(block);
+  return { ...block, start: block.start - units, count: block.count + units };
+}
+
+function isExtended(block: ReadRange, range: ReadRange): boolean {
+  return range.start < block.start || range.start + range.count > block.start + block.count;
+}
+
+function isPossible({ table, start, count }: ReadRange): boolean {
+  const countMax = isBits(table) ? PLAN_LIMITS.bitsMax : PLAN_LIMITS.registersMax;
+  return start >= 0 && start + count <= ADDRESS_END && count <= countMax;
+}
