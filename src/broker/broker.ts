@@ -1,0 +1,319 @@
+/**
+ * The MQTT server: 3.1.1 and 5.0 on one listener.
+ *
+ *   listener ─▶ Connection ─▶ Session        one per client; a Session outlives its Connection
+ *                   │             ▲
+ *                   └▶ Exchange ──┘ deliver  journal, retained, subscriptions
+ *   publish() ────────▶
+ *
+ * This file is the shell: it owns listeners and the one timer, and counts. Deciding is done in the parts.
+ */
+import { randomBytes } from 'node:crypto';
+import type { BrokerConfig } from '../config/schema.js';
+import type { Clock, Timer } from '../core/clock.js';
+import type { Log } from '../core/log.js';
+import type { Message } from '../core/message.js';
+import type { Part } from '../core/part.js';
+import type { Content } from '../core/record.js';
+import type { SampleSet } from '../core/sample.js';
+import type { BrokerSnapshot } from '../core/snapshot.js';
+import { encodePayload } from '../mapping/payload.js';
+import type { Storage } from '../storage/storage.js';
+import { AnonymousAuthorizer, type Authorizer, isLoopback } from './authorizer.js';
+import type { Capabilities } from './connect.js';
+import { Connection, type Surroundings } from './connection.js';
+import { Counters } from './counters.js';
+import { Deadlines } from './deadlines.js';
+import { Exchange, type Routing } from './exchange.js';
+import { parseListenerUrl, TcpListener } from './listener.js';
+import type { Delivery, Publication } from './publication.js';
+import type { Dropped, Session } from './session.js';
+import { Sessions } from './sessions.js';
+import type { Transport, TransportUser } from './transport.js';
+import { Turn } from './turn.js';
+
+export type { Routing } from './exchange.js';
+
+export interface BrokerOptions {
+  readonly config: BrokerConfig;
+  /** Absent: nothing is durable (library use). */
+  readonly storage?: Storage;
+  /** Which routes of the journal a publication belongs to and whether it is kept for replay. */
+  readonly routing?: (topic: string, kind: Content['kind'], origin: string | undefined) => Routing;
+  readonly encode?: (set: SampleSet) => Uint8Array;
+  /** Absent: anonymous clients, as `allow_anonymous` says. */
+  readonly authorizer?: Authorizer;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly version?: string;
+}
+
+export interface PublishOptions {
+  /** The bridge that brought it: it never goes back over the same one. */
+  readonly origin?: string;
+  /** False for readings: they may wait for others to share their commit. */
+  readonly urgent?: boolean;
+  /**
+   * True once it is durable, at once where nobody durable takes it; false: the journal refused it. With `urgent`
+   * false only a refusal is told: asking for the end of the commit would hasten it.
+   */
+  readonly accepted?: (ok: boolean) => void;
+}
+
+/** Contract values that no key sets yet. */
+const TOPIC_ALIAS_MAXIMUM = 100;
+const SESSION_EXPIRY_SECONDS_MAX = 30 * 24 * 3600;
+const SESSIONS_BYTES_MAX = 256 * 1024 * 1024;
+/** A client with a new Client Identifier for each connection must not fill the memory with kept sessions. */
+const SESSIONS_PER_CONNECTION_MAX = 10;
+/** Sockets that may be open beyond `max_connections`, so that the surplus can be told why it is refused. */
+const SURPLUS_SOCKETS_MAX = 64;
+/** Clients have this long to take their last packets. */
+const STOP_MS_MAX = 1000;
+
+export class Broker implements Part {
+  readonly name = 'broker';
+  readonly #options: BrokerOptions;
+  readonly #exchange: Exchange;
+  readonly #sessions: Sessions;
+  readonly #turn: Turn;
+  readonly #counters = new Counters();
+  readonly #listeners: TcpListener[];
+  readonly #connections = new Set<Connection>();
+  readonly #admitted = new Set<Connection>();
+  readonly #wakings = new Deadlines<Connection>();
+  readonly #around: Surroundings;
+  #timer: Timer | undefined;
+  #timerAtMs = Number.POSITIVE_INFINITY;
+  #running = false;
+  #full = false;
+  #stopped: (() => void) | undefined;
+
+  constructor(options: BrokerOptions) {
+    this.#options = options;
+    const { config, clock, log, storage } = options;
+    const { limits } = config;
+    this.#turn = new Turn(storage === undefined ? undefined : (then) => storage.afterCommit(then));
+    this.#exchange = new Exchange({
+      storage,
+      routing: options.routing,
+      encode: options.encode ?? ((set) => encodePayload(set)),
+      retained: { messages: limits.max_retained, bytes: limits.max_retained_bytes },
+      clock,
+      log,
+      counters: this.#counters,
+    });
+    this.#sessions = new Sessions({
+      limits: {
+        queued: limits.max_queued,
+        queuedBytes: limits.max_queued_bytes,
+        budget: { bytes: 0, bytesMax: SESSIONS_BYTES_MAX },
+      },
+      sessionsMax: limits.max_connections * SESSIONS_PER_CONNECTION_MAX,
+      publishWill: (will, session) => this.#publishWill(will, session),
+      ended: (session, left) => this.#sessionEnded(session, left),
+      dropped: (session, why) => this.#dropped(session, why),
+    });
+    const capabilities: Capabilities = {
+      receiveMaximum: Math.min(limits.max_inflight, 0xffff),
+      maximumPacketSize: Math.min(limits.max_packet_size, 268_435_460),
+      topicAliasMaximum: TOPIC_ALIAS_MAXIMUM,
+      keepAliveSecondsMax: Math.max(1, Math.min(0xffff, Math.floor(limits.max_keepalive / 1000))),
+      sessionExpirySecondsMax: SESSION_EXPIRY_SECONDS_MAX,
+    };
+    const loopback = config.listeners.every(({ url }) => isLoopback(parseListenerUrl(url).hostname));
+    this.#around = {
+      exchange: this.#exchange,
+      sessions: this.#sessions,
+      authorizer: options.authorizer ?? new AnonymousAuthorizer(config.allow_anonymous ?? loopback),
+      turn: this.#turn,
+      counters: this.#counters,
+      capabilities,
+      maximumSubscriptions: limits.max_subscriptions,
+      admit: (connection) => this.#admit(connection),
+      connected: (session) => (session.link instanceof Connection ? session.link : undefined),
+      newClientId: () => this.#newClientId(),
+      wake: (connection, atMs) => {
+        this.#wakings.set(connection, atMs);
+        this.#arm();
+      },
+      sessionsMoved: () => this.#arm(),
+      gone: (connection) => this.#gone(connection),
+      report: (connection, what, why) => this.#report(connection, what, why),
+    };
+    this.#listeners = config.listeners.map(
+      ({ url }) => new TcpListener(url, (transport) => this.#accept(transport)),
+    );
+  }
+
+  /** Where it listens, with real ports. */
+  get urls(): readonly string[] {
+    return this.#listeners.map((listener) => listener.url);
+  }
+
+  async start(): Promise<void> {
+    this.#exchange.loadRetained();
+    this.#running = true;
+    for (const listener of this.#listeners) await listener.start();
+  }
+
+  async stop(): Promise<void> {
+    this.#running = false;
+    const listening = this.#listeners.map((listener) => listener.stop());
+    for (const connection of [...this.#connections]) connection.shutDown();
+    this.#turn.end();
+    if (this.#connections.size > 0) {
+      await new Promise<void>((resolve) => {
+        this.#stopped = resolve;
+        // Not the clock that tests move: a peer that does not close must not keep us.
+        const limit = setTimeout(resolve, STOP_MS_MAX);
+        limit.unref();
+      });
+      this.#stopped = undefined;
+      for (const connection of [...this.#connections]) connection.destroy();
+    }
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#timerAtMs = Number.POSITIVE_INFINITY;
+    await Promise.all(listening);
+  }
+
+  /** The one publish door: pipeline, bridges, the gateway itself. Clients come in by their connections. */
+  publish(content: Content, options: PublishOptions = {}): void {
+    const { origin, urgent = true, accepted } = options;
+    this.#exchange.beginTurn();
+    const outcome = this.#exchange.acceptContent(content, origin, urgent);
+    if (accepted === undefined) return;
+    if (outcome === 'refused') accepted(false);
+    else if (outcome === 'done') accepted(true);
+    else if (urgent) this.#options.storage?.afterCommit(() => accepted(true));
+  }
+
+  /** A subscriber inside the process. Returns the way to end it. It sees RETAIN as it was published. */
+  subscribe(topicFilter: string, deliver: (message: Message) => void): () => void {
+    return this.#exchange.subscribeLocal(topicFilter, deliver);
+  }
+
+  snapshot(): BrokerSnapshot {
+    const { messagesReceived, messagesSent, messagesDropped, bytesReceived, bytesSent } = this.#counters;
+    return {
+      listeners: this.urls,
+      connections: this.#admitted.size,
+      sessions: this.#sessions.size,
+      subscriptions: this.#exchange.subscriptions,
+      retained: this.#exchange.retained.size,
+      messagesReceived,
+      messagesSent,
+      messagesDropped,
+      bytesReceived,
+      bytesSent,
+    };
+  }
+
+  #accept(transport: Transport): TransportUser | undefined {
+    const { max_connections: connectionsMax, connect_timeout: connectTimeoutMs } =
+      this.#options.config.limits;
+    if (!this.#running || this.#connections.size >= connectionsMax + SURPLUS_SOCKETS_MAX) {
+      this.#counters.connectionsRefused += 1;
+      this.#tellFull();
+      return undefined;
+    }
+    const connection = new Connection(transport, this.#around, connectTimeoutMs);
+    this.#connections.add(connection);
+    return connection;
+  }
+
+  #admit(connection: Connection): boolean {
+    if (this.#admitted.size >= this.#options.config.limits.max_connections) {
+      this.#tellFull();
+      return false;
+    }
+    this.#admitted.add(connection);
+    return true;
+  }
+
+  #gone(connection: Connection): void {
+    this.#connections.delete(connection);
+    this.#admitted.delete(connection);
+    this.#wakings.delete(connection);
+    if (this.#full && this.#admitted.size < this.#options.config.limits.max_connections) this.#full = false;
+    if (this.#connections.size === 0) this.#stopped?.();
+  }
+
+  #tellFull(): void {
+    if (this.#full) return;
+    this.#full = true;
+    const { max_connections: connections } = this.#options.config.limits;
+    this.#options.log.warn(
+      { connections },
+      'The broker is full and refuses clients; raise broker.limits.max_connections',
+    );
+  }
+
+  #publishWill(will: Publication, session: Session): void {
+    const topic = this.#exchange.topic(will.topic);
+    if (topic === undefined) return;
+    // Nobody waits for its acknowledgement, so a refusal can only be counted.
+    if (this.#exchange.accept(will, topic, session) === 'refused') this.#counters.messagesDropped += 1;
+  }
+
+  #sessionEnded(session: Session, left: readonly Delivery[]): void {
+    for (const topicFilter of [...session.subscriptions.keys()]) {
+      this.#exchange.unsubscribe(session, topicFilter);
+    }
+    this.#exchange.handOn(left);
+  }
+
+  #dropped(session: Session, why: Dropped): void {
+    // QoS 0 for a client that is away was promised to nobody.
+    if (why === 'away') return;
+    this.#counters.messagesDropped += 1;
+    if (why === 'queue full' && !session.overflowing) {
+      session.overflowing = true;
+      this.#options.log.warn(
+        { client: session.clientId, queued: session.queued },
+        'A session has as many messages waiting as it may; new ones are not queued for it',
+      );
+    }
+  }
+
+  #report(connection: Connection, what: 'connected' | 'disconnected' | 'refused', why: string): void {
+    if (what === 'disconnected') this.#admitted.delete(connection);
+    const { clientId, remoteAddress } = connection;
+    const { log } = this.#options;
+    if (what === 'connected') log.debug({ client: clientId, address: remoteAddress }, 'Client connected');
+    else if (what === 'disconnected') log.debug({ client: clientId, why }, 'Client disconnected');
+    else log.debug({ client: clientId, address: remoteAddress, why }, 'Client refused');
+  }
+
+  #newClientId(): string {
+    for (;;) {
+      const clientId = `auto-${randomBytes(9).toString('base64url')}`;
+      if (this.#sessions.get(clientId) === undefined) return clientId;
+    }
+  }
+
+  /** One timer for all deadlines, moved only when an earlier one appears. */
+  #arm(): void {
+    if (!this.#running) return;
+    const atMs = Math.min(this.#wakings.nextMs, this.#sessions.deadlineMs);
+    if (atMs >= this.#timerAtMs) return;
+    this.#timer?.cancel();
+    this.#timerAtMs = atMs;
+    this.#timer = this.#options.clock.at(atMs, () => this.#due());
+  }
+
+  #due(): void {
+    this.#timerAtMs = Number.POSITIVE_INFINITY;
+    const nowMs = this.#exchange.beginTurn();
+    for (
+      let connection = this.#wakings.shiftDue(nowMs);
+      connection !== undefined;
+      connection = this.#wakings.shiftDue(nowMs)
+    ) {
+      connection.due(nowMs);
+    }
+    this.#sessions.tick(nowMs);
+    this.#arm();
+  }
+}

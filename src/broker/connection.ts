@@ -1,0 +1,671 @@
+/**
+ * One client's connection: its packets in, its answers and deliveries out. It ends; its Session may not.
+ *
+ *   opened ──CONNECT──▶ authorizing ──CONNACK 0──▶ connected ──DISCONNECT, fault, silence, take-over──▶ closing ──▶ closed
+ *      └──anything else, or nothing in time──▶ closed
+ *
+ * A peer's mistake closes this connection with its Reason Code and nothing else. No socket here: bytes come from and go
+ * to a Transport, and waits are deadlines that the broker watches.
+ */
+
+import { Decoder } from '../mqtt/decoder.js';
+import { encodeWithin, PublishTemplate } from '../mqtt/encoder.js';
+import type {
+  AckPacket,
+  ConnectPacket,
+  DisconnectPacket,
+  Packet,
+  ProtocolVersion,
+  PublishPacket,
+  SubscribePacket,
+  UnsubscribePacket,
+} from '../mqtt/packet.js';
+import type { Properties } from '../mqtt/property.js';
+import { ReasonCode } from '../mqtt/reason-code.js';
+import type { SenderStep } from '../mqtt/sender.js';
+import { IncomingAliases, OutgoingAliases } from '../mqtt/topic-alias.js';
+import type { Authorizer, Identity } from './authorizer.js';
+import { type Agreed, agree, type Capabilities } from './connect.js';
+import type { Counters } from './counters.js';
+import { type Exchange, readFilter } from './exchange.js';
+import type { Topic } from './match-cache.js';
+import { CONGESTED_BYTES, Outbox } from './outbox.js';
+import { carriedProperties, type Delivery, Publication } from './publication.js';
+import type { Link, Session } from './session.js';
+import type { Sessions } from './sessions.js';
+import type { Subscription } from './subscription.js';
+import type { Transport, TransportUser } from './transport.js';
+import type { AckWaiter, Turn } from './turn.js';
+
+/** What a connection needs of the broker around it. */
+export interface Surroundings {
+  readonly exchange: Exchange;
+  readonly sessions: Sessions;
+  readonly authorizer: Authorizer;
+  readonly turn: Turn;
+  readonly counters: Counters;
+  readonly capabilities: Capabilities;
+  readonly maximumSubscriptions: number;
+  /** Undefined: the broker is full; else counts this one in. */
+  admit(connection: Connection): boolean;
+  /** The connection of a session, to take it over. */
+  connected(session: Session): Connection | undefined;
+  newClientId(): string;
+  /** Asks to be called by `due` at a time; Infinity: not any more. */
+  wake(connection: Connection, atMs: number): void;
+  /** Sessions' deadlines may have moved. */
+  sessionsMoved(): void;
+  gone(connection: Connection): void;
+  report(connection: Connection, what: 'connected' | 'disconnected' | 'refused', why: string): void;
+}
+
+type State = 'opened' | 'authorizing' | 'connected' | 'closing' | 'closed';
+
+/** A client that closes its side in its own time; then the socket is cut. */
+const LINGER_MS = 5000;
+/** A client that does not read its acknowledgements is not read either. */
+const UNREAD_BYTES_MAX = 1024 * 1024;
+
+export class Connection implements TransportUser, Link, AckWaiter {
+  readonly remoteAddress: string;
+  readonly #transport: Transport;
+  readonly #around: Surroundings;
+  readonly #decoder: Decoder;
+  readonly #outbox: Outbox;
+  #state: State = 'opened';
+  #agreed: Agreed | undefined;
+  #session: Session | undefined;
+  #identity: Identity | undefined;
+  #incomingAliases: IncomingAliases | undefined;
+  #outgoingAliases: OutgoingAliases | undefined;
+  #lastPacketMs: number;
+  #unacknowledged = 0;
+  #paused = false;
+
+  constructor(transport: Transport, around: Surroundings, connectTimeoutMs: number) {
+    this.#transport = transport;
+    this.#around = around;
+    this.remoteAddress = transport.remoteAddress;
+    this.#decoder = new Decoder({
+      maximumPacketSize: around.capabilities.maximumPacketSize,
+      receiver: 'server',
+    });
+    this.#outbox = new Outbox(transport, around.turn, around.counters);
+    this.#lastPacketMs = around.exchange.beginTurn();
+    around.wake(this, this.#lastPacketMs + connectTimeoutMs);
+  }
+
+  get clientId(): string {
+    return this.#agreed?.clientId ?? '';
+  }
+
+  get version(): ProtocolVersion | undefined {
+    return this.#agreed?.version;
+  }
+
+  // What the transport tells.
+
+  received(chunk: Uint8Array): void {
+    if (this.#state === 'closing' || this.#state === 'closed') return;
+    this.#around.counters.bytesReceived += chunk.length;
+    this.#around.exchange.beginTurn();
+    this.#decoder.push(chunk);
+    if (this.#state !== 'authorizing') this.#decode();
+  }
+
+  drained(): void {
+    this.#outbox.drained();
+    this.#session?.pump(this.#around.exchange.beginTurn());
+    this.#unpause();
+  }
+
+  closed(): void {
+    if (this.#state === 'closed') return;
+    this.#leave(false, 'the connection was lost');
+    this.#state = 'closed';
+    this.#outbox.close();
+    this.#around.wake(this, Number.POSITIVE_INFINITY);
+    this.#around.gone(this);
+  }
+
+  // What the clock tells.
+
+  due(nowMs: number): void {
+    if (this.#state === 'closing') {
+      this.#transport.destroy();
+    } else if (this.#state === 'opened' || this.#state === 'authorizing') {
+      this.#refuseSilently('CONNECT did not come in time');
+    } else if (nowMs >= this.#keepAliveEndMs) {
+      // [MQTT311-3.1.2-24] [MQTT5-3.1.2-22]
+      this.#close(ReasonCode.keepAliveTimeout, 'nothing came for one and a half times Keep Alive');
+    } else {
+      this.#around.wake(this, this.#keepAliveEndMs);
+    }
+  }
+
+  // What the broker tells.
+
+  takenOver(): void {
+    this.#close(ReasonCode.sessionTakenOver, 'another connection took the session over'); // [MQTT5-3.1.4-3]
+  }
+
+  shutDown(): void {
+    if (this.#state === 'connected') this.#close(ReasonCode.serverShuttingDown, 'the broker is stopping');
+    else this.#refuseSilently('the broker is stopping');
+  }
+
+  destroy(): void {
+    this.#transport.destroy();
+  }
+
+  /** The commit that an acknowledgement waited for is done. */
+  committed(packetIdentifier: number, qos: 1 | 2, reasonCode: ReasonCode): void {
+    this.#unacknowledged -= 1;
+    const session = this.#session;
+    if (session === undefined) return;
+    session.receiver(this.#around.capabilities.receiveMaximum).accepted(packetIdentifier, qos, reasonCode);
+    // A connection that took the session over repeats its QoS 2 PUBLISH and waits for the same commit; what it
+    // sends at QoS 1 is counted anew, so an old PUBACK must not answer it.
+    const link = session.link === this || qos === 1 ? this : session.link;
+    if (link instanceof Connection && link.#state === 'connected') {
+      link.#acknowledge(qos === 1 ? 'puback' : 'pubrec', packetIdentifier, reasonCode);
+      link.#unpause();
+    }
+  }
+
+  // What its session sends.
+
+  get writable(): boolean {
+    return !this.#outbox.congested;
+  }
+
+  fits(delivery: Delivery): boolean {
+    const { maximumPacketSize, version } = this.#agreed!;
+    if (maximumPacketSize === Number.POSITIVE_INFINITY) return true;
+    // With its alias and its name together it may be three bytes longer than the template.
+    const aliasBytes = this.#outgoingAliases === undefined ? 0 : 4;
+    return delivery.template(version, this.#around.exchange.nowMs).size + aliasBytes <= maximumPacketSize;
+  }
+
+  publish(delivery: Delivery, packetIdentifier: number, dup: boolean): boolean {
+    const { nowMs } = this.#around.exchange;
+    const outbox = this.#outbox;
+    if (packetIdentifier === 0 && (outbox.congested || !this.fits(delivery))) return false;
+    const { version } = this.#agreed!;
+    this.#around.counters.messagesSent += 1;
+    const use = this.#outgoingAliases?.assign(delivery.publication.topic);
+    if (use === undefined) {
+      outbox.publish(delivery.template(version, nowMs), packetIdentifier, dup);
+    } else {
+      const packet = delivery.packet(version, nowMs, use.topicAlias, use.known);
+      outbox.publish(new PublishTemplate(packet, version), packetIdentifier, dup);
+    }
+    return true;
+  }
+
+  // Packets.
+
+  #decode(): void {
+    for (;;) {
+      const decoded = this.#decoder.next();
+      if (decoded.kind === 'incomplete') break;
+      if (decoded.kind === 'malformed') {
+        this.#malformed(decoded.reasonCode, decoded.why, decoded.protocolLevel);
+        return;
+      }
+      this.#lastPacketMs = this.#around.exchange.nowMs;
+      if (this.#state === 'connected') this.#packet(decoded.packet);
+      else this.#first(decoded.packet);
+      if (this.#state !== 'connected') return;
+    }
+    if (this.#unacknowledged >= this.#around.capabilities.receiveMaximum) this.#pause();
+    else if (this.#outbox.pendingBytes > UNREAD_BYTES_MAX) this.#pause();
+  }
+
+  #packet(packet: Packet): void {
+    const session = this.#session!;
+    switch (packet.type) {
+      case 'publish':
+        this.#published(packet, session);
+        return;
+      case 'puback':
+        this.#carryOut(session.puback(packet.packetIdentifier, packet.reasonCode));
+        session.pump(this.#around.exchange.nowMs);
+        return;
+      case 'pubrec':
+        this.#carryOut(session.pubrec(packet.packetIdentifier, packet.reasonCode));
+        if (packet.reasonCode >= 0x80) session.pump(this.#around.exchange.nowMs);
+        return;
+      case 'pubcomp':
+        this.#carryOut(session.pubcomp(packet.packetIdentifier, packet.reasonCode));
+        session.pump(this.#around.exchange.nowMs);
+        return;
+      case 'pubrel':
+        this.#released(packet.packetIdentifier, session);
+        return;
+      case 'subscribe':
+        this.#subscribe(packet, session);
+        return;
+      case 'unsubscribe':
+        this.#unsubscribe(packet, session);
+        return;
+      case 'pingreq':
+        this.#send({ type: 'pingresp' });
+        return;
+      case 'disconnect':
+        this.#disconnected(packet, session);
+        return;
+      default:
+        // A second CONNECT [MQTT311-3.1.0-2] [MQTT5-3.1.0-2]; AUTH without an agreed method; a server's packet.
+        this.#close(ReasonCode.protocolError, `${packet.type.toUpperCase()} does not belong here`);
+    }
+  }
+
+  // CONNECT
+
+  #first(packet: Packet): void {
+    // [MQTT311-3.1.0-1]
+    if (packet.type !== 'connect') {
+      this.#refuseSilently(`the first packet was ${packet.type.toUpperCase()}, not CONNECT`);
+      return;
+    }
+    const agreed = agree(packet, this.#around.capabilities, () => this.#around.newClientId());
+    if ('refused' in agreed) {
+      this.#refuse(packet.protocolVersion, agreed.refused, agreed.why);
+      return;
+    }
+    this.#agreed = agreed;
+    this.#state = 'authorizing';
+    const { clientId } = agreed;
+    const { username, password } = packet;
+    let answered = false;
+    this.#around.authorizer.connect(
+      { clientId, username, password, remoteAddress: this.remoteAddress },
+      (reasonCode) => {
+        if (this.#state !== 'authorizing') return;
+        if (reasonCode !== ReasonCode.success) {
+          this.#refuse(agreed.version, reasonCode, 'not authorized');
+          return;
+        }
+        this.#identity = { clientId, username };
+        this.#welcome(packet, agreed);
+        // What came meanwhile waits in the decoder.
+        if (answered) this.#decode();
+      },
+    );
+    answered = true;
+  }
+
+  #welcome(packet: ConnectPacket, agreed: Agreed): void {
+    const around = this.#around;
+    const nowMs = around.exchange.beginTurn();
+    const willTopic = packet.will === undefined ? undefined : around.exchange.topic(packet.will.topic);
+    if (packet.will !== undefined && willTopic === undefined) {
+      this.#refuse(agreed.version, ReasonCode.topicNameInvalid, 'the Will Topic is not a topic name');
+      return;
+    }
+    if (packet.will !== undefined && !around.authorizer.mayPublish(this.#identity!, packet.will.topic)) {
+      this.#refuse(agreed.version, ReasonCode.notAuthorized, 'not authorized to publish the Will');
+      return;
+    }
+    const old = around.sessions.get(agreed.clientId);
+    if (old !== undefined) around.connected(old)?.takenOver();
+    if (!around.admit(this)) {
+      this.#refuse(agreed.version, ReasonCode.serverBusy, 'broker.limits.max_connections is reached');
+      return;
+    }
+    const opened = around.sessions.open(agreed.clientId, agreed.cleanStart, nowMs);
+    if (opened === undefined) {
+      this.#refuse(agreed.version, ReasonCode.quotaExceeded, 'too many sessions are kept');
+      return;
+    }
+    const { session, sessionPresent } = opened;
+    session.expiryIntervalSeconds = agreed.expiryIntervalSeconds;
+    session.will = pendingWill(packet);
+    this.#session = session;
+    this.#state = 'connected';
+    if (agreed.topicAliasMaximum > 0) this.#outgoingAliases = new OutgoingAliases(agreed.topicAliasMaximum);
+    this.#send({
+      type: 'connack',
+      sessionPresent,
+      reasonCode: ReasonCode.success,
+      ...(agreed.told === undefined ? {} : { properties: agreed.told }),
+    });
+    around.sessionsMoved();
+    around.wake(this, this.#keepAliveEndMs);
+    around.report(this, 'connected', '');
+    this.#carryOut(session.resume(this, agreed.sendMaximum, this.#receiveWindow));
+    session.pump(nowMs);
+  }
+
+  // PUBLISH
+
+  #published(packet: PublishPacket, session: Session): void {
+    const around = this.#around;
+    const { exchange, counters } = around;
+    counters.messagesReceived += 1;
+    const { qos, properties } = packet;
+    let topicName = packet.topic;
+    if (properties?.topicAlias !== undefined || topicName === '') {
+      this.#incomingAliases ??= new IncomingAliases(around.capabilities.topicAliasMaximum);
+      const resolved = this.#incomingAliases.resolve(topicName, properties?.topicAlias);
+      if (typeof resolved === 'number') {
+        this.#close(resolved, 'the topic alias is not known or not allowed');
+        return;
+      }
+      topicName = resolved;
+    }
+    const topic = exchange.topic(topicName);
+    if (topic === undefined) {
+      this.#close(ReasonCode.topicNameInvalid, 'PUBLISH has a topic name that is not one');
+      return;
+    }
+    if (qos === 0) {
+      if (!around.authorizer.mayPublish(this.#identity!, topicName)) {
+        counters.messagesDropped += 1;
+        return;
+      }
+      exchange.accept(this.#publication(packet, topicName), topic, session);
+      return;
+    }
+    this.#publishedAboveQoS0(packet, packet.packetIdentifier!, qos, topic, session);
+  }
+
+  #publishedAboveQoS0(
+    packet: PublishPacket,
+    packetIdentifier: number,
+    qos: 1 | 2,
+    topic: Topic,
+    session: Session,
+  ): void {
+    const { exchange, authorizer, turn } = this.#around;
+    const receiver = session.receiver(this.#receiveWindow);
+    const receipt = receiver.publish(packetIdentifier, qos);
+    switch (receipt) {
+      case 'exceeded':
+        this.#close(
+          ReasonCode.receiveMaximumExceeded,
+          'more PUBLISHes than Receive Maximum are unacknowledged',
+        );
+        return;
+      case 'pending':
+        return;
+      case 'repeated':
+        if (this.#unacknowledged > 0) this.#acknowledgeLater(packetIdentifier, qos, ReasonCode.success);
+        else this.#acknowledge('pubrec', packetIdentifier, ReasonCode.success);
+        return;
+      case 'deliver':
+        break;
+    }
+    let reasonCode: ReasonCode = ReasonCode.success;
+    let waits = this.#unacknowledged > 0;
+    if (!authorizer.mayPublish(this.#identity!, topic.name)) {
+      // 3.1.1 has no way to say so: acknowledged and dropped [MQTT311-3.3.5-2].
+      this.#around.counters.messagesDropped += 1;
+      if (this.version === 5) reasonCode = ReasonCode.notAuthorized;
+    } else {
+      const outcome = exchange.accept(this.#publication(packet, topic.name), topic, session);
+      if (outcome === 'afterCommit') waits = true;
+      else if (outcome === 'refused') {
+        reasonCode = ReasonCode.quotaExceeded;
+        if (this.version === 4) {
+          this.#close(reasonCode, 'the message could not be kept');
+          return;
+        }
+      }
+    }
+    if (waits) {
+      this.#unacknowledged += 1;
+      turn.acknowledgeAfterCommit(this, packetIdentifier, qos, reasonCode);
+      return;
+    }
+    receiver.accepted(packetIdentifier, qos, reasonCode);
+    this.#acknowledge(qos === 1 ? 'puback' : 'pubrec', packetIdentifier, reasonCode);
+  }
+
+  #publication(packet: PublishPacket, topicName: string): Publication {
+    return new Publication(
+      topicName,
+      packet.payload,
+      packet.qos,
+      packet.retain,
+      carriedProperties(packet.properties),
+      this.#around.exchange.nowMs,
+    );
+  }
+
+  #acknowledgeLater(packetIdentifier: number, qos: 1 | 2, reasonCode: ReasonCode): void {
+    this.#unacknowledged += 1;
+    this.#around.turn.acknowledgeAfterCommit(this, packetIdentifier, qos, reasonCode);
+  }
+
+  #acknowledge(type: AckPacket['type'], packetIdentifier: number, reasonCode: ReasonCode): void {
+    if (reasonCode === ReasonCode.success || this.version === 4) this.#outbox.ack(type, packetIdentifier);
+    else this.#send({ type, packetIdentifier, reasonCode });
+  }
+
+  #released(packetIdentifier: number, session: Session): void {
+    const receiver = session.receiver(this.#receiveWindow);
+    switch (receiver.pubrel(packetIdentifier)) {
+      case 'complete':
+        receiver.completed(packetIdentifier);
+        this.#acknowledge('pubcomp', packetIdentifier, ReasonCode.success);
+        return;
+      case 'unknown':
+        this.#acknowledge('pubcomp', packetIdentifier, ReasonCode.packetIdentifierNotFound);
+        return;
+      case 'pending':
+        return;
+    }
+  }
+
+  // What the Sender decided about our own PUBLISHes. Sessions are in memory: a `save` is done at once.
+
+  #carryOut(steps: readonly SenderStep<Delivery>[]): void {
+    for (const step of steps) {
+      switch (step.do) {
+        case 'save':
+        case 'settle':
+          break;
+        case 'send':
+          this.#acknowledge(step.packet.type, step.packet.packetIdentifier, step.packet.reasonCode);
+          break;
+        case 'resend':
+          this.publish(step.item, step.packetIdentifier, true);
+          break;
+        case 'close':
+          this.#close(step.reasonCode, step.why);
+          return;
+      }
+    }
+  }
+
+  // SUBSCRIBE, UNSUBSCRIBE
+
+  #subscribe(packet: SubscribePacket, session: Session): void {
+    const { exchange, authorizer, maximumSubscriptions } = this.#around;
+    const version = this.version!;
+    const subscriptionIdentifier = packet.properties?.subscriptionIdentifiers?.[0];
+    const reasonCodes: ReasonCode[] = [];
+    const withRetained: Subscription[] = [];
+    for (const { topicFilter, qos, noLocal, retainAsPublished, retainHandling } of packet.subscriptions) {
+      const filter = readFilter(topicFilter, version);
+      if (filter === undefined) {
+        reasonCodes.push(ReasonCode.topicFilterInvalid);
+        continue;
+      }
+      if (!authorizer.maySubscribe(this.#identity!, filter.matched)) {
+        reasonCodes.push(ReasonCode.notAuthorized);
+        continue;
+      }
+      if (session.subscriptions.size >= maximumSubscriptions && !session.subscriptions.has(topicFilter)) {
+        reasonCodes.push(ReasonCode.quotaExceeded);
+        continue;
+      }
+      const subscription: Subscription = {
+        session,
+        topicFilter,
+        ...filter,
+        qos,
+        noLocal,
+        // 3.1.1 has no such option: a live message never has RETAIN there [MQTT311-3.3.1-9].
+        retainAsPublished,
+        subscriptionIdentifier,
+      };
+      const isNew = exchange.subscribe(subscription);
+      reasonCodes.push(qos);
+      // No retained messages for shared subscriptions; Retain Handling 1 only for new ones [MQTT5-3.3.1-10].
+      if (!filter.shared && (retainHandling === 0 || (retainHandling === 1 && isNew))) {
+        withRetained.push(subscription);
+      }
+    }
+    const { packetIdentifier } = packet;
+    this.#send({ type: 'suback', packetIdentifier, reasonCodes });
+    for (const subscription of withRetained) exchange.sendRetained(subscription);
+  }
+
+  #unsubscribe(packet: UnsubscribePacket, session: Session): void {
+    const { packetIdentifier } = packet;
+    const reasonCodes = packet.topicFilters.map((topicFilter) =>
+      this.#around.exchange.unsubscribe(session, topicFilter)
+        ? ReasonCode.success
+        : ReasonCode.noSubscriptionExisted,
+    );
+    this.#send({ type: 'unsuback', packetIdentifier, reasonCodes });
+  }
+
+  // Endings
+
+  #disconnected(packet: DisconnectPacket, session: Session): void {
+    const interval = packet.properties?.sessionExpiryInterval;
+    if (interval !== undefined) {
+      // [MQTT5-3.14.2-2]: what ended with its connection cannot be kept after all.
+      if (session.expiryIntervalSeconds === 0 && interval > 0) {
+        this.#close(ReasonCode.protocolError, 'DISCONNECT revives a session that ends with its connection');
+        return;
+      }
+      session.expiryIntervalSeconds = Math.min(interval, this.#around.capabilities.sessionExpirySecondsMax);
+    }
+    this.#leave(packet.reasonCode === ReasonCode.success, 'the client said DISCONNECT');
+    this.#end();
+  }
+
+  #malformed(reasonCode: ReasonCode, why: string, protocolLevel: number | undefined): void {
+    this.#around.counters.protocolErrors += 1;
+    if (this.#state === 'connected') {
+      this.#close(reasonCode, why);
+    } else if (protocolLevel !== undefined) {
+      // Readable by every version [MQTT311-3.1.2-2].
+      this.#outbox.packet(new Uint8Array([0x20, 2, 0, 1]));
+      this.#refuseSilently(why);
+    } else if (this.#decoder.protocolVersion === 5) {
+      this.#refuse(5, reasonCode, why);
+    } else {
+      this.#refuseSilently(why);
+    }
+  }
+
+  #refuse(version: ProtocolVersion, reasonCode: ReasonCode, why: string): void {
+    const bytes = encodeWithin(
+      {
+        type: 'connack',
+        sessionPresent: false,
+        reasonCode,
+        ...(version === 5 ? { properties: { reasonString: why } } : {}),
+      },
+      version,
+      this.#agreed?.maximumPacketSize ?? Number.POSITIVE_INFINITY,
+    );
+    if (bytes !== undefined) this.#outbox.packet(bytes);
+    this.#refuseSilently(why);
+  }
+
+  #refuseSilently(why: string): void {
+    if (this.#state === 'closing' || this.#state === 'closed') return;
+    this.#around.counters.connectionsRefused += 1;
+    this.#around.report(this, 'refused', why);
+    this.#end();
+  }
+
+  /** Tells a 5.0 client why [MQTT5-4.13.1-1], then leaves the session as if the network had failed. */
+  #close(reasonCode: ReasonCode, why: string): void {
+    if (this.#state !== 'connected') return;
+    if (this.version === 5) {
+      const properties: Properties = { reasonString: why };
+      this.#send({ type: 'disconnect', reasonCode, properties });
+    }
+    this.#leave(false, why);
+    this.#end();
+  }
+
+  /** The session goes its own way; the Will with it unless it is discarded. */
+  #leave(discardWill: boolean, why: string): void {
+    if (this.#state !== 'connected') return;
+    this.#state = 'closing';
+    const session = this.#session!;
+    this.#around.report(this, 'disconnected', why);
+    if (session.link !== this) return;
+    this.#around.sessions.leave(session, discardWill, this.#around.exchange.beginTurn());
+    this.#around.sessionsMoved();
+  }
+
+  #end(): void {
+    this.#state = 'closing';
+    this.#outbox.close();
+    this.#transport.end();
+    // A paused socket would never see the other side's end.
+    if (this.#paused) this.#transport.resume();
+    this.#around.wake(this, this.#around.exchange.nowMs + LINGER_MS);
+  }
+
+  #send(packet: Packet): void {
+    const { version, maximumPacketSize, problemInformation } = this.#agreed!;
+    const said = problemInformation || packet.type === 'disconnect' ? packet : withoutProblem(packet);
+    const bytes = encodeWithin(said, version, maximumPacketSize);
+    if (bytes !== undefined) this.#outbox.packet(bytes);
+  }
+
+  get #keepAliveEndMs(): number {
+    const seconds = this.#agreed!.keepAliveSeconds;
+    return seconds === 0 ? Number.POSITIVE_INFINITY : this.#lastPacketMs + seconds * 1500;
+  }
+
+  /** A 3.1.1 client knows no Receive Maximum: it is slowed by not being read. */
+  get #receiveWindow(): number {
+    return this.version === 5 ? this.#around.capabilities.receiveMaximum : 0xffff;
+  }
+
+  #pause(): void {
+    if (this.#paused) return;
+    this.#paused = true;
+    this.#transport.pause();
+  }
+
+  #unpause(): void {
+    if (!this.#paused || this.#state !== 'connected') return;
+    if (this.#unacknowledged * 2 > this.#around.capabilities.receiveMaximum) return;
+    if (this.#outbox.pendingBytes > CONGESTED_BYTES) return;
+    this.#paused = false;
+    this.#transport.resume();
+  }
+}
+
+function pendingWill(packet: ConnectPacket): Session['will'] {
+  const { will } = packet;
+  if (will === undefined) return undefined;
+  // Slices of the chunk that brought CONNECT: a Will may wait for weeks.
+  const payload = new Uint8Array(will.payload);
+  const properties = carriedProperties(will.properties);
+  return {
+    // Its Message Expiry counts from publication.
+    publication: (nowMs) => new Publication(will.topic, payload, will.qos, will.retain, properties, nowMs),
+    delaySeconds: will.properties?.willDelayInterval ?? 0,
+  };
+}
+
+function withoutProblem(packet: Packet): Packet {
+  if (packet.type === 'connack' || packet.type === 'publish' || !('properties' in packet)) return packet;
+  if (packet.properties === undefined) return packet;
+  const { reasonString: _reason, userProperties: _user, ...properties } = packet.properties;
+  return { ...packet, properties } as Packet;
+}

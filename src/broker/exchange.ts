@@ -1,0 +1,333 @@
+/**
+ * Where a publication meets its subscribers: journal and retained store first, then every session, group and local
+ * subscriber that the topic has.
+ *
+ *   accept ──▶ journal? retained? (refused: nobody gets it) ──▶ deliver ──▶ 'done' or 'afterCommit'
+ *
+ * `afterCommit` means that the acknowledgement must wait for the storage. Deliveries do not wait: sessions are in memory
+ * for now, and local service waits for no disk.
+ */
+import type { Clock } from '../core/clock.js';
+import { GodwitError } from '../core/error.js';
+import type { Log } from '../core/log.js';
+import type { Message, QoS } from '../core/message.js';
+import type { Content } from '../core/record.js';
+import type { SampleSet } from '../core/sample.js';
+import { parseSharedFilter, validTopicFilter, validTopicName } from '../mqtt/topic.js';
+import type { Storage } from '../storage/storage.js';
+import { type Audience, audienceOf, type LocalSubscriber } from './audience.js';
+import type { Counters } from './counters.js';
+import { MatchCache, Topic } from './match-cache.js';
+import { Delivery, Publication } from './publication.js';
+import { Retained, type RetainedLimits } from './retained.js';
+import type { Session } from './session.js';
+import { SharedGroup } from './shared-group.js';
+import type { Subscription } from './subscription.js';
+import { SubscriptionTree, TOPIC_LEVELS_MAX } from './subscription-tree.js';
+
+/** Which routes of the journal a publication belongs to, and whether it is kept for replay. */
+export interface Routing {
+  readonly routes: readonly number[];
+  readonly record: boolean;
+}
+
+export interface ExchangeOptions {
+  readonly storage: Storage | undefined;
+  readonly routing:
+    | ((topic: string, kind: Content['kind'], origin: string | undefined) => Routing)
+    | undefined;
+  readonly encode: (set: SampleSet) => Uint8Array;
+  readonly retained: RetainedLimits;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly counters: Counters;
+}
+
+/** What became of a publication: acknowledge at once, after the commit, or refuse it with 0x97. */
+export type Outcome = 'done' | 'afterCommit' | 'refused';
+
+export class Exchange {
+  /** Monotonic, read once per turn: `beginTurn`. */
+  nowMs = 0;
+  readonly retained: Retained;
+  readonly #options: ExchangeOptions;
+  readonly #sessions = new SubscriptionTree<Session, Subscription>();
+  readonly #groups = new SubscriptionTree<string, SharedGroup>();
+  readonly #locals = new SubscriptionTree<LocalSubscriber, LocalSubscriber>();
+  readonly #topics = new MatchCache();
+  #generation = 0;
+  #sharedSubscriptions = 0;
+  #retainedFull = false;
+
+  constructor(options: ExchangeOptions) {
+    this.#options = options;
+    this.retained = new Retained(options.retained, (topic) => {
+      const nothing: Message = { topic, payload: new Uint8Array(0), qos: 0, retain: true };
+      options.storage?.putRetained(nothing, options.clock.wallMs());
+    });
+  }
+
+  get subscriptions(): number {
+    return this.#sessions.size + this.#sharedSubscriptions;
+  }
+
+  beginTurn(): number {
+    this.nowMs = this.#options.clock.monotonicMs();
+    return this.nowMs;
+  }
+
+  loadRetained(): void {
+    const { storage } = this.#options;
+    if (storage === undefined) return;
+    this.beginTurn();
+    for (const { message } of storage.retained()) {
+      this.retained.set(Publication.of(message, this.nowMs), this.nowMs);
+    }
+  }
+
+  /** Undefined: not a Topic Name that anyone may publish on. */
+  topic(name: string): Topic | undefined {
+    const known = this.#topics.get(name);
+    if (known !== undefined) return known;
+    if (!validTopicName(name) || levels(name) > TOPIC_LEVELS_MAX) return undefined;
+    const topic = new Topic(name);
+    this.#topics.add(topic);
+    return topic;
+  }
+
+  /** Replaces the session's subscription of the same filter; true: there was none. */
+  subscribe(subscription: Subscription): boolean {
+    const { session, topicFilter } = subscription;
+    const isNew = !session.subscriptions.has(topicFilter);
+    if (!isNew) this.unsubscribe(session, topicFilter);
+    session.subscriptions.set(topicFilter, subscription);
+    this.#generation += 1;
+    if (!subscription.shared) {
+      this.#sessions.add(subscription.matched, session, subscription);
+      return isNew;
+    }
+    this.#sharedSubscriptions += 1;
+    let group = this.#groups.get(subscription.matched, topicFilter);
+    if (group === undefined) {
+      group = new SharedGroup(topicFilter);
+      this.#groups.add(subscription.matched, topicFilter, group);
+    }
+    group.join(subscription);
+    return isNew;
+  }
+
+  /** Filters are compared literally [MQTT5-3.10.4-1]; false: there was none. */
+  unsubscribe(session: Session, topicFilter: string): boolean {
+    const subscription = session.subscriptions.get(topicFilter);
+    if (subscription === undefined) return false;
+    session.subscriptions.delete(topicFilter);
+    this.#generation += 1;
+    if (!subscription.shared) {
+      this.#sessions.remove(subscription.matched, session);
+      return true;
+    }
+    this.#sharedSubscriptions -= 1;
+    const group = this.#groups.get(subscription.matched, topicFilter);
+    group?.leave(session);
+    if (group?.size === 0) this.#groups.remove(subscription.matched, topicFilter);
+    return true;
+  }
+
+  subscribeLocal(topicFilter: string, deliver: LocalSubscriber): () => void {
+    if (!validTopicFilter(topicFilter, 4)) {
+      throw new GodwitError('TOPIC_FILTER_INVALID', `'${topicFilter}' is not a topic filter`);
+    }
+    // A wrapper of its own: the same function may subscribe twice.
+    const subscriber: LocalSubscriber = (message) => deliver(message);
+    this.#locals.add(topicFilter, subscriber, subscriber);
+    this.#generation += 1;
+    return () => {
+      if (this.#locals.remove(topicFilter, subscriber) !== undefined) this.#generation += 1;
+    };
+  }
+
+  /** The retained messages for a new subscription, each at the lower QoS [MQTT5-3.8.4-8]. */
+  sendRetained(subscription: Subscription): void {
+    const { session, qos, subscriptionIdentifier } = subscription;
+    const found: Publication[] = [];
+    this.retained.match(subscription.matched, this.nowMs, found);
+    const identifiers = subscriptionIdentifier === undefined ? undefined : [subscriptionIdentifier];
+    for (const publication of found) {
+      const lower = Math.min(publication.qos, qos) as QoS;
+      const delivery =
+        identifiers === undefined
+          ? publication.delivery(lower, true)
+          : new Delivery(publication, lower, true, identifiers, undefined);
+      session.deliverRetained(delivery, this.nowMs);
+    }
+  }
+
+  /** What a client or a Will publishes. A refused QoS 0 message still reaches whoever is here, and its loss is told. */
+  accept(publication: Publication, topic: Topic, from: Session | undefined): Outcome {
+    const { storage } = this.#options;
+    let outcome: Outcome = 'done';
+    let keep = publication.retain;
+    if (keep && !this.#fits(publication)) {
+      if (publication.qos > 0) return 'refused';
+      keep = false;
+    }
+    if (storage !== undefined) {
+      const routing = this.#options.routing?.(publication.topic, 'message', undefined);
+      if (routing !== undefined && (routing.record || routing.routes.length > 0)) {
+        const content: Content = { kind: 'message', message: publication.message };
+        const nowMs = this.#options.clock.wallMs();
+        if (storage.append(content, routing.routes, nowMs, publication.qos > 0)) {
+          outcome = 'afterCommit';
+        } else {
+          if (publication.qos > 0) return 'refused';
+          this.#lose(publication.topic, nowMs);
+        }
+      }
+      if (keep) {
+        storage.putRetained(publication.message, this.#options.clock.wallMs());
+        outcome = 'afterCommit';
+      }
+    }
+    if (keep) this.retained.set(publication, this.nowMs);
+    this.deliver(publication, topic, from);
+    return outcome;
+  }
+
+  /** The publish door's half: readings, status, what a bridge brought. Subscribers get it even if the journal refuses. */
+  acceptContent(content: Content, origin: string | undefined, urgent: boolean): Outcome {
+    const { topic: name, qos, retain } = content.kind === 'message' ? content.message : content.set;
+    const topic = this.topic(name);
+    if (topic === undefined) {
+      this.#options.counters.messagesDropped += 1;
+      this.#options.log.warn({ topic: name }, 'A message with an invalid topic name was not published');
+      return 'refused';
+    }
+    const { storage } = this.#options;
+    let outcome: Outcome = 'done';
+    if (storage !== undefined) {
+      const routing = this.#options.routing?.(name, content.kind, origin);
+      if (routing !== undefined && (routing.record || routing.routes.length > 0)) {
+        const taken = storage.append(content, routing.routes, this.#options.clock.wallMs(), urgent);
+        outcome = taken ? 'afterCommit' : 'refused';
+      }
+    }
+    const audience = this.#audience(topic);
+    const { targets, groups, locals } = audience;
+    if (!retain && targets.length === 0 && groups.length === 0 && locals.length === 0) return outcome;
+    const message: Message =
+      content.kind === 'message'
+        ? content.message
+        : { topic: name, payload: this.#options.encode(content.set), qos, retain };
+    const publication = Publication.of(message, this.nowMs);
+    if (retain) {
+      if (this.#fits(publication)) {
+        this.retained.set(publication, this.nowMs);
+        storage?.putRetained(message, this.#options.clock.wallMs());
+        if (storage !== undefined && outcome === 'done') outcome = 'afterCommit';
+      } else {
+        outcome = 'refused';
+      }
+    }
+    this.deliver(publication, topic, undefined);
+    return outcome;
+  }
+
+  deliver(publication: Publication, topic: Topic, from: Session | undefined): void {
+    const { targets, groups, locals } = this.#audience(topic);
+    const { nowMs } = this;
+    for (let at = 0; at < targets.length; at += 1) {
+      let target = targets[at]!;
+      if (target.session === from) {
+        if (target.ofItsOwn === null) continue;
+        target = target.ofItsOwn;
+      }
+      const qos = publication.qos < target.qos ? publication.qos : target.qos;
+      const retain = publication.retain && target.retainAsPublished;
+      const { subscriptionIdentifiers } = target;
+      const delivery =
+        subscriptionIdentifiers === undefined
+          ? publication.delivery(qos, retain)
+          : new Delivery(publication, qos, retain, subscriptionIdentifiers, undefined);
+      target.session.deliver(delivery, nowMs);
+    }
+    for (let at = 0; at < groups.length; at += 1) this.#deliverToGroup(publication, groups[at]!);
+    if (locals.length === 0) return;
+    const { message } = publication;
+    for (let at = 0; at < locals.length; at += 1) locals[at]!(message);
+  }
+
+  /** What an ended session leaves goes to other members of the groups that chose it. */
+  handOn(left: readonly Delivery[]): void {
+    for (const { publication, group } of left) {
+      if (group === undefined || publication.expiresAtMs <= this.nowMs) continue;
+      this.#deliverToGroup(publication, group);
+    }
+  }
+
+  #deliverToGroup(publication: Publication, group: SharedGroup): void {
+    const member = group.choose(publication.qos);
+    if (member === undefined) {
+      if (group.size > 0) this.#options.counters.messagesDropped += 1;
+      return;
+    }
+    const qos = publication.qos < member.qos ? publication.qos : member.qos; // [MQTT5-4.8.2-3]
+    const { subscriptionIdentifier: identifier } = member;
+    const identifiers = identifier === undefined ? undefined : [identifier];
+    const retain = publication.retain && member.retainAsPublished;
+    member.session.deliver(new Delivery(publication, qos, retain, identifiers, group), this.nowMs);
+  }
+
+  #audience(topic: Topic): Audience {
+    if (topic.generation !== this.#generation) {
+      const subscriptions: Subscription[] = [];
+      const groups: SharedGroup[] = [];
+      const locals: LocalSubscriber[] = [];
+      this.#sessions.match(topic.name, subscriptions);
+      if (this.#groups.size > 0) this.#groups.match(topic.name, groups);
+      if (this.#locals.size > 0) this.#locals.match(topic.name, locals);
+      topic.audience = audienceOf(subscriptions, groups, locals);
+      topic.generation = this.#generation;
+    }
+    return topic.audience;
+  }
+
+  #fits(publication: Publication): boolean {
+    if (this.retained.fits(publication, this.nowMs)) {
+      if (publication.payload.length > 0) this.#retainedFull = false;
+      return true;
+    }
+    this.#options.counters.messagesDropped += 1;
+    if (!this.#retainedFull) {
+      this.#retainedFull = true;
+      const { messages, bytes } = this.#options.retained;
+      this.#options.log.warn(
+        { topic: publication.topic, messages, bytes },
+        'Retained messages are at their limit; raise broker.limits.max_retained or max_retained_bytes',
+      );
+    }
+    return false;
+  }
+
+  #lose(topic: string, atMs: number): void {
+    const { storage } = this.#options;
+    storage?.lose({ lost: 1, reason: 'full', bridge: null, from: atMs, to: atMs, topics: [topic] });
+  }
+}
+
+/** What a filter matches and whether it is shared; undefined: not a filter. In 3.1.1 `$share/` means nothing special. */
+export function readFilter(
+  topicFilter: string,
+  version: 4 | 5,
+): { readonly matched: string; readonly shared: boolean } | undefined {
+  if (!validTopicFilter(topicFilter, version) || levels(topicFilter) > TOPIC_LEVELS_MAX) return undefined;
+  const share = version === 5 ? parseSharedFilter(topicFilter) : undefined;
+  return share === undefined
+    ? { matched: topicFilter, shared: false }
+    : { matched: share.topicFilter, shared: true };
+}
+
+function levels(name: string): number {
+  let count = 1;
+  for (let at = name.indexOf('/'); at !== -1; at = name.indexOf('/', at + 1)) count += 1;
+  return count;
+}
