@@ -5,11 +5,11 @@
 import { z } from 'zod';
 import type { Path } from './config-error.js';
 import { isLaterKey, isLaterValue } from './later.js';
-import { didYouMean, nearest } from './nearest.js';
+import { didYouMean } from './nearest.js';
 import type { Report } from './report.js';
-import { busSchema } from './schema.js';
-import { driverOf, keysAt, pointSchemaAt, schemaAt } from './schema-at.js';
-import { nodeAt, plainValue, type Tree, textAt, UNKNOWN } from './tree.js';
+import { busSchema, words } from './schema.js';
+import { driverMeant, driverOf, keysAt, pointSchemaAt, schemaAt } from './schema-at.js';
+import { nodeAt, plainValue, type Tree, UNKNOWN } from './tree.js';
 
 type Issue = z.core.$ZodIssue;
 
@@ -44,6 +44,10 @@ export function reportIssue(report: Report, issue: Issue): void {
     report.at(path, `found ${found}, which is not available in this version of godwit, allowed: ${allowed}`);
     return;
   }
+  if (allowed === TEXT && typeof value !== 'string' && node.kind === 'scalar' && value !== null) {
+    report.at(path, `found ${foundText(node, path)}, allowed: text; put it in quotes to make it one`);
+    return;
+  }
   const choices = choicesAt(tree, path);
   const meant = typeof value === 'string' && choices.length > 0 ? didYouMean(value, choices) : '';
   report.at(path, `found ${foundText(node, path)}${meant === '' ? ',' : meant} allowed: ${allowed}`);
@@ -75,43 +79,23 @@ function reportUnion(report: Report, issue: Issue & { code: 'invalid_union' }, p
 
 /** A bus whose driver is wrong is judged as the one that was probably meant. */
 function reportBus(report: Report, path: Path): boolean {
-  const node = nodeAt(report.tree, path);
+  const { tree } = report;
+  const node = nodeAt(tree, path);
   if (node?.kind !== 'mapping') return false;
-  const drivers = busSchema.options.map((option) => option.shape.driver.value);
-  const slip = [...node.entries.keys()].find(
-    (key) => nearest(key, ['driver']) !== undefined && key !== 'driver',
-  );
-  const written = textAt(node, [node.entries.has('driver') ? 'driver' : (slip ?? 'driver')]);
-  const driver =
-    written === undefined || isLaterValue([...path, 'driver'], written)
-      ? undefined
-      : nearest(written, drivers);
-  const option = busSchema.options.find((one) => one.shape.driver.value === driver);
+  const { key, option } = driverMeant(tree, path);
   if (option !== undefined) {
-    const value = { ...(plainValue(node) as object), driver };
-    const judged = option.safeParse(value, noWords);
+    const judged = option.safeParse(
+      { ...(plainValue(node) as object), driver: option.shape.driver.value },
+      noWords,
+    );
     for (const issue of judged.error?.issues ?? []) {
-      if (issue.code !== 'unrecognized_keys') {
-        reportIssue(report, { ...issue, path: [...path, ...issue.path] });
-        continue;
-      }
-      const known = Object.keys(option.shape);
-      for (const key of issue.keys) {
-        if (isLaterKey(path, key)) reportKey(report, path, key);
-        else {
-          const meant = didYouMean(key, known);
-          report.atKey(
-            [...path, key],
-            `found an unknown key${meant === '' ? ',' : meant} allowed: ${known.join(', ')}`,
-          );
-        }
-      }
+      reportIssue(report, { ...issue, path: [...path, ...issue.path] });
     }
-  } else if (slip !== undefined && !node.entries.has('driver')) {
-    report.atKey([...path, slip], `found an unknown key, did you mean driver?`);
+  } else if (key !== undefined && key !== 'driver') {
+    report.atKey([...path, key], 'found an unknown key, did you mean driver?');
   }
-  // A slip in the key itself is told already.
-  return !node.entries.has('driver') && slip !== undefined;
+  // A slip in the key itself is told by now.
+  return key !== undefined && key !== 'driver';
 }
 
 function reportPoint(report: Report, path: Path): boolean {
@@ -143,15 +127,17 @@ function allowedAt(tree: Tree, path: Path, issue: Issue): string {
   return wordsFor(schemaAt(tree, path));
 }
 
+const TEXT = 'text';
+
 /** What a schema takes, in words. */
 export function wordsFor(schema: z.core.$ZodType | undefined): string {
   if (schema instanceof z.ZodNumber) return numberWords(schema);
   if (schema instanceof z.ZodBoolean) return 'true or false';
   if (schema instanceof z.ZodObject || schema instanceof z.ZodRecord) return 'a mapping';
-  if (schema instanceof z.ZodUnion) return 'a mapping';
+  if (schema instanceof z.ZodUnion) return words.get(schema)?.allowed ?? 'a mapping';
   if (schema instanceof z.ZodArray) return 'a list';
   if (schema instanceof z.ZodEnum || schema instanceof z.ZodLiteral) return listOf(choicesOf(schema));
-  return 'text, in quotes where it looks like something else';
+  return TEXT;
 }
 
 function numberWords(schema: z.ZodNumber): string {

@@ -51,7 +51,10 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
 
 /** Whether what is missing at `path` would come from a key of a later version, which is refused already. */
 export function isLeftToLater(path: Path, keys: readonly string[]): boolean {
-  return patternOf(path) === 'devices.*.points' && keys.includes('profile');
+  const pattern = patternOf(path);
+  if (pattern === 'devices.*.points') return keys.includes('profile');
+  const source = pattern === 'devices.*.points.*.register' || pattern === 'devices.*.points.*.simulate';
+  return source && keys.some((key) => key === 'gpio' || key === 'match');
 }
 
 /** @param mapping path of the mapping that holds the key */

@@ -6,17 +6,25 @@ export function nearest(wrong: string, known: readonly string[]): string | undef
   let best: string | undefined;
   let bestDistance = Number.POSITIVE_INFINITY;
   for (const name of known) {
-    const away = distance(plain, normal(name));
+    const other = normal(name);
+    // Two letters changed about are one slip.
+    const away =
+      letters(plain) === letters(other) ? Math.min(1, distance(plain, other)) : distance(plain, other);
     if (away < bestDistance) [best, bestDistance] = [name, away];
   }
   // A third of the word wrong is still a slip of the finger; more is another word.
-  return bestDistance <= Math.max(1, Math.floor(plain.length / 3)) ? best : undefined;
+  const near = bestDistance < plain.length && bestDistance <= Math.max(1, Math.floor(plain.length / 3));
+  return near ? best : undefined;
 }
 
 /** `, did you mean NAME?` or nothing. */
 export function didYouMean(wrong: string, known: readonly string[]): string {
   const name = nearest(wrong, known);
   return name === undefined ? '' : `, did you mean ${name}?`;
+}
+
+function letters(name: string): string {
+  return [...name].sort().join('');
 }
 
 /** baudRate, Baud-Rate and baud_rate are the same slip away. */

@@ -1,8 +1,10 @@
 /** Finds what the schema says about one place of the configuration, for messages and for `${NAME}`. */
 import { z } from 'zod';
 import type { Path } from './config-error.js';
+import { isLaterValue } from './later.js';
+import { nearest } from './nearest.js';
 import { busSchema, configSchema, modbusPointSchema, pointSchema, simulatorPointSchema } from './schema.js';
-import { nodeAt, type Tree, textAt } from './tree.js';
+import { entriesAt, nodeAt, type Tree, textAt } from './tree.js';
 
 type Schema = z.core.$ZodType;
 
@@ -40,8 +42,7 @@ function bare(schema: Schema): Schema {
 /** Of several forms, the one that the operator meant. */
 function chosen(schema: Schema, tree: Tree, path: Path): Schema {
   if (schema === busSchema) {
-    const driver = textAt(tree, [...path, 'driver']);
-    return busSchema.options.find((option) => option.shape.driver.value === driver) ?? schema;
+    return driverMeant(tree, path).option ?? schema;
   }
   if (schema === pointSchema) return pointSchemaAt(tree, path) ?? schema;
   if (schema instanceof z.ZodUnion && nodeAt(tree, path)?.kind === 'list') {
@@ -50,12 +51,32 @@ function chosen(schema: Schema, tree: Tree, path: Path): Schema {
   return schema;
 }
 
+type BusOption = (typeof busSchema.options)[number];
+
+/** The driver of a bus, also where its name or the key itself has a slip; `key` is what stands for `driver`. */
+export function driverMeant(tree: Tree, path: Path): { readonly key?: string; readonly option?: BusOption } {
+  const keys = entriesAt(tree, path).map(([name]) => name);
+  const key = keys.includes('driver')
+    ? 'driver'
+    : keys.find((name) => nearest(name, ['driver']) !== undefined);
+  if (key === undefined) return {};
+  const written = textAt(tree, [...path, key]);
+  if (written === undefined || isLaterValue([...path, 'driver'], written)) return { key };
+  const driver = nearest(
+    written,
+    busSchema.options.map((option) => option.shape.driver.value),
+  );
+  const option = busSchema.options.find((one) => one.shape.driver.value === driver);
+  return option === undefined ? { key } : { key, option };
+}
+
 export type PointSchema = typeof modbusPointSchema | typeof simulatorPointSchema;
 
 /** By where its value comes from; where that is not said, by the driver of the device's bus. */
 export function pointSchemaAt(tree: Tree, path: Path): PointSchema | undefined {
-  const register = nodeAt(tree, [...path, 'register']) !== undefined;
-  const simulate = nodeAt(tree, [...path, 'simulate']) !== undefined;
+  const keys = entriesAt(tree, path).map(([name]) => nearest(name, ['register', 'simulate']));
+  const register = keys.includes('register');
+  const simulate = keys.includes('simulate');
   if (register !== simulate) return register ? modbusPointSchema : simulatorPointSchema;
   const driver = driverOf(tree, String(path[1]));
   if (driver === 'modbus-rtu' || driver === 'modbus-tcp') return modbusPointSchema;

@@ -10,6 +10,9 @@ import { z } from 'zod';
 import { describeListenerUrl, describeListenUrl, describeServerUrl } from './endpoint.js';
 import { DURATION, durationText, parseDuration, parseSize, SIZE } from './quantity.js';
 
+/** What a value of several forms may be, in words. */
+export const words = z.registry<{ readonly allowed: string }>();
+
 const IDENTIFIER = '1 to 64 of A-Z a-z 0-9 . _ -';
 const YEAR_MS = 365 * 86_400_000;
 
@@ -90,9 +93,8 @@ export const journalSchema = z.strictObject({
       'What goes when the journal is full: what every bridge has delivered and then the oldest that waits, or what is new.',
     ),
   record: z
-    .union([z.enum(['readings', 'none']), z.array(z.string())], {
-      error: 'readings, none or a list of topic filters',
-    })
+    .union([z.enum(['readings', 'none']), z.array(z.string())])
+    .register(words, { allowed: 'readings, none or a list of topic filters' })
     .default('readings')
     .describe('What is kept for replay and export even where no bridge takes it.'),
   max_commit_delay: duration(0, 60_000)
@@ -287,9 +289,8 @@ export const mappingSchema = z.strictObject({
         .default('always')
         .describe('Every reading, or only those that changed.'),
       deadband: z
-        .union([z.number().min(0), z.string().regex(/^\d+(\.\d+)?%$/)], {
-          error: 'a number from 0, or per cent such as "1%"',
-        })
+        .union([z.number().min(0), z.string().regex(/^\d+(\.\d+)?%$/)])
+        .register(words, { allowed: 'a number from 0, or per cent such as "1%"' })
         .optional()
         .describe('With on: change, the change that counts: absolute, or per cent such as "1%".'),
       every: duration(10).optional().describe('With on: change, at the latest after this time.'),

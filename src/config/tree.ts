@@ -126,7 +126,7 @@ function syntaxMessage(message: string, line: string): string {
     /flow|Block|Missing|Unexpected/i.test(message) &&
     /[{[].*\$\{/.test(line)
   ) {
-    return 'no valid YAML: inside { } and [ ] a text with ${NAME} needs quotes: "${NAME}"';
+    return `no valid YAML: inside { } and [ ] a text with $\{NAME} needs quotes: "$\{NAME}"`;
   }
   if (/call stack/i.test(message)) return 'no valid YAML: nested too deeply';
   if (/multiple documents/i.test(message)) return 'found a second YAML document, allowed: one per file';

@@ -1,0 +1,92 @@
+/**
+ * The configuration from disk, with the files that it names: the thin shell around `parse.ts`. Either everything is
+ * right, or one fault carries all that is wrong.
+ */
+import { statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { GodwitError } from '../core/error.js';
+import { type ConfigError, configError, FILE_START, sortErrors } from './config-error.js';
+import { journalPathProblem, resolveJournalPath } from './journal-path.js';
+import { CONFIG_BYTES_MAX, readConfig, type Section } from './parse.js';
+import { firstBadByte, readFileBounded } from './read-file.js';
+import type { Report } from './report.js';
+import type { Config } from './schema.js';
+import { readSecrets, type Secrets } from './secrets.js';
+import { nodeAt, textAt } from './tree.js';
+
+export type { BridgeSecrets, Secrets } from './secrets.js';
+
+export interface LoadedConfig {
+  readonly config: Config;
+  /** As it was named, for messages. */
+  readonly file: string;
+  /** Where relative paths in the file begin. */
+  readonly folder: string;
+  readonly journalPath: string;
+  /** What stands in the files that bridges name. */
+  readonly secrets: Secrets;
+}
+
+/** Throws a GodwitError `CONFIG` whose field `errors` is a list of ConfigError. */
+export function loadConfig(
+  file: string,
+  environment: Readonly<Record<string, string | undefined>>,
+  options: { readonly only?: readonly Section[] } = {},
+): LoadedConfig {
+  const folder = dirname(resolve(file));
+  const { config, errors, report } = readConfig(readText(file), file, environment, options.only);
+  if (report === undefined) throw fault(file, errors);
+  const journalPath = checkJournalPath(report, environment);
+  const secrets = options.only === undefined ? readSecrets(report, folder) : { bridges: {} };
+  const all = [...new Set([...errors, ...report.errors])];
+  if (config === undefined || all.length > 0) throw fault(file, all);
+  return { config, file, folder, journalPath, secrets };
+}
+
+function readText(file: string): string {
+  const read = readFileBounded(file, CONFIG_BYTES_MAX);
+  if (read.kind === 'problem') throw fileFault(file, `the configuration cannot be used: ${read.problem}`);
+  const bad = firstBadByte(read.bytes);
+  if (bad === undefined) return read.bytes.toString('utf8');
+  if (
+    (read.bytes[0] === 0xff && read.bytes[1] === 0xfe) ||
+    (read.bytes[0] === 0xfe && read.bytes[1] === 0xff)
+  ) {
+    throw fileFault(file, 'found UTF-16, allowed: UTF-8; save it as that');
+  }
+  throw fault(file, [configError(file, bad, [], 'found a byte that is not UTF-8, allowed: UTF-8')]);
+}
+
+function checkJournalPath(report: Report, environment: Readonly<Record<string, string | undefined>>): string {
+  const key = ['journal', 'path'];
+  const named = textAt(report.tree, key);
+  const journalPath = resolveJournalPath(named ?? 'data/journal.db', report.file, environment);
+  // A path that is no text has its own error.
+  if (named === undefined && nodeAt(report.tree, key) !== undefined) return journalPath;
+  const problem = journalPathProblem(journalPath) ?? (isFolder(journalPath) ? FOLDER : undefined);
+  if (problem !== undefined) report.at(key, problem);
+  return journalPath;
+}
+
+const FOLDER = 'found a directory, allowed: the path of a file';
+
+function isFolder(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  } catch {
+    // Whether it can be used is the journal's to find out; here it is only known not to be a directory.
+    return false;
+  }
+}
+
+function fileFault(file: string, message: string): GodwitError {
+  return fault(file, [configError(file, FILE_START, [], message)]);
+}
+
+function fault(file: string, errors: readonly ConfigError[]): GodwitError {
+  const sorted = sortErrors(errors);
+  const words = sorted.length === 1 ? 'a mistake' : `${sorted.length} mistakes`;
+  return new GodwitError('CONFIG', `The configuration ${file} has ${words}: ${sorted[0]?.line ?? ''}`, {
+    errors: sorted,
+  });
+}

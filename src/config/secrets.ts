@@ -1,0 +1,116 @@
+/**
+ * The files that bridges name: passwords, certificates and keys. Read once with the configuration, so that a wrong
+ * one is an error at its key in the configuration and not a failed connection at night.
+ */
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { resolve } from 'node:path';
+import { reasonOf } from '../core/error.js';
+import type { Path } from './config-error.js';
+import { firstBadByte, readFileBounded } from './read-file.js';
+import type { Report } from './report.js';
+import { entriesAt, textAt } from './tree.js';
+
+export interface BridgeSecrets {
+  /** Of `password_file`; a password in the configuration stays there. */
+  readonly password?: string;
+  /** PEM, as read. */
+  readonly ca?: Buffer;
+  readonly cert?: Buffer;
+  readonly key?: Buffer;
+}
+
+export interface Secrets {
+  readonly bridges: { readonly [bridge: string]: BridgeSecrets };
+}
+
+const FILE_BYTES_MAX = 1024 * 1024;
+
+/** Reads what the tree names, relative to `folder`, and reports what is wrong at its key. */
+export function readSecrets(report: Report, folder: string): Secrets {
+  const bridges = entriesAt(report.tree, ['bridges']).map(
+    ([name]) => [name, bridgeSecrets(report, ['bridges', name], folder)] as const,
+  );
+  return { bridges: Object.fromEntries(bridges) };
+}
+
+function bridgeSecrets(report: Report, path: Path, folder: string): BridgeSecrets {
+  const read = (...keys: string[]): Buffer | undefined => readNamed(report, [...path, ...keys], folder);
+  const passwordBytes = read('password_file');
+  const password = passwordBytes && passwordOf(report, [...path, 'password_file'], passwordBytes);
+  const [ca, cert, key] = [read('tls', 'ca'), read('tls', 'cert'), read('tls', 'key')];
+  if (ca !== undefined) certificatesOf(report, [...path, 'tls', 'ca'], ca);
+  const leaf = cert === undefined ? undefined : certificatesOf(report, [...path, 'tls', 'cert'], cert)?.[0];
+  const privateKey = key === undefined ? undefined : keyOf(report, [...path, 'tls', 'key'], key);
+  if (leaf !== undefined && privateKey !== undefined && !leaf.checkPrivateKey(privateKey)) {
+    report.at(
+      [...path, 'tls', 'key'],
+      'found a key of another certificate, allowed: the private key of tls.cert',
+    );
+  }
+  return {
+    ...(password === undefined ? {} : { password }),
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+  };
+}
+
+function readNamed(report: Report, path: Path, folder: string): Buffer | undefined {
+  const named = textAt(report.tree, path);
+  if (named === undefined || named === '') return undefined;
+  const file = resolve(folder, named);
+  const read = readFileBounded(file, FILE_BYTES_MAX);
+  if (read.kind === 'bytes' && read.bytes.length > 0) return read.bytes;
+  report.at(path, `found ${file}, but ${read.kind === 'problem' ? read.problem : 'it is empty'}`);
+  return undefined;
+}
+
+function passwordOf(report: Report, path: Path, bytes: Buffer): string | undefined {
+  const password =
+    bytes
+      .toString('utf8')
+      .replace(/^\uFEFF/, '')
+      .split(/\r?\n/, 1)[0] ?? '';
+  if (firstBadByte(bytes) !== undefined) report.at(path, 'found a file that is not UTF-8, allowed: text');
+  else if (password === '')
+    report.at(path, 'found a file whose first line is empty, needed: the password in it');
+  else if (Buffer.byteLength(password) > 65_535)
+    report.at(path, 'found a first line of more than 65535 bytes, which MQTT cannot carry');
+  else return password;
+  return undefined;
+}
+
+function certificatesOf(report: Report, path: Path, bytes: Buffer): X509Certificate[] | undefined {
+  const blocks = bytes.toString('latin1').match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g);
+  if (blocks === null) {
+    report.at(path, 'found a file without a certificate, needed: PEM with -----BEGIN CERTIFICATE-----');
+    return undefined;
+  }
+  try {
+    return blocks.map((block) => new X509Certificate(block));
+  } catch (fault) {
+    report.at(path, `found a certificate that cannot be read: ${reasonOf(fault)}`);
+    return undefined;
+  }
+}
+
+function keyOf(report: Report, path: Path, bytes: Buffer): KeyObject | undefined {
+  const text = bytes.toString('latin1');
+  if (/ENCRYPTED/.test(text)) {
+    report.at(
+      path,
+      'found a key with a passphrase, allowed: a key without one (openssl pkey -in KEY -out PLAIN)',
+    );
+    return undefined;
+  }
+  try {
+    return createPrivateKey(bytes);
+  } catch (fault) {
+    const why = text.includes('PRIVATE KEY-----') ? `: ${reasonOf(fault)}` : '';
+    report.at(
+      path,
+      `found a file without a readable private key${why}, needed: PEM with -----BEGIN PRIVATE KEY-----`,
+    );
+    return undefined;
+  }
+}
