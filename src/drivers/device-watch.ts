@@ -12,6 +12,8 @@ import type { DriverContext } from './driver.js';
 interface Bad {
   readonly reason: string;
   readonly sinceMs: number;
+  /** Part of the device's being offline, which has log lines of its own. */
+  readonly withDevice: boolean;
 }
 
 export class DeviceWatch {
@@ -65,7 +67,7 @@ export class DeviceWatch {
     log.warn({ bus, device: this.#device, reason: detail }, 'Device stopped answering');
     const turned = this.#points.filter((point) => !this.#bad.has(point));
     const nowMs = this.#context.clock.monotonicMs();
-    for (const point of turned) this.#bad.set(point, { reason, sinceMs: nowMs });
+    for (const point of turned) this.#bad.set(point, { reason, sinceMs: nowMs, withDevice: true });
     if (turned.length > 0) {
       sink.readings(
         this.#device,
@@ -109,12 +111,13 @@ export class DeviceWatch {
     for (const { point, quality, reason = 'bad' } of readings) {
       const was = this.#bad.get(point);
       if (quality === 'bad') {
-        this.#bad.set(point, { reason, sinceMs: was?.sinceMs ?? nowMs });
+        this.#bad.set(point, { reason, sinceMs: was?.sinceMs ?? nowMs, withDevice: false });
         const points = turned.get(reason);
         if (points === undefined) turned.set(reason, [point]);
         else points.push(point);
       } else if (was !== undefined) {
         this.#bad.delete(point);
+        if (was.withDevice) continue;
         healed.push(point);
         longestMs = Math.max(longestMs, nowMs - was.sinceMs);
       }
