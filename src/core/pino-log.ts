@@ -6,17 +6,21 @@
  * disk behind a redirection, costs lines but never the gateway.
  */
 import { createRequire } from 'node:module';
+import type { Writable } from 'node:stream';
 import { type DestinationStream, destination, pino, stdTimeFunctions } from 'pino';
 import { GodwitError } from './error.js';
 import type { Log } from './log.js';
 
 export interface LogOptions {
   readonly level: 'error' | 'warn' | 'info' | 'debug';
-  /** Takes the JSON lines instead of standard output. */
-  readonly stream?: DestinationStream;
+  /** Takes the lines instead of standard output. */
+  readonly stream?: Writable;
+  /** Lines that a person reads; by default where standard output is a terminal. */
+  readonly readable?: boolean;
 }
 
 export function createLog(options: LogOptions): Log {
+  const readable = options.readable ?? (options.stream === undefined && process.stdout.isTTY);
   return pino(
     {
       level: options.level,
@@ -27,7 +31,7 @@ export function createLog(options: LogOptions): Log {
       serializers: Object.fromEntries(FAULT_FIELDS.map((field) => [field, plainFault])),
       redact: { paths: SECRET_FIELDS.flatMap((field) => [field, `*.${field}`, `*.*.${field}`]) },
     },
-    options.stream ?? standardOutput(),
+    readable ? readableLines(options.stream) : (options.stream ?? standardOutput()),
   );
 }
 
@@ -37,15 +41,17 @@ const WAITING_BYTES_MAX = 1024 * 1024;
 const FAULT_FIELDS = ['err', 'error', 'fault', 'cause'];
 
 function standardOutput(): DestinationStream {
-  if (process.stdout.isTTY) {
-    const load = createRequire(import.meta.url);
-    const pretty = load('pino-pretty') as typeof import('pino-pretty');
-    return pretty({ colorize: true, sync: true, translateTime: 'SYS:HH:MM:ss.l', destination: 1 });
-  }
   const output = destination({ fd: 1, sync: true, maxLength: WAITING_BYTES_MAX });
   // Unheard, it would end the process. What could not be written is tried again with the next line.
   output.on('error', () => undefined);
   return output;
+}
+
+/** Loaded only here: a service under systemd never needs it. */
+function readableLines(stream: Writable | undefined): DestinationStream {
+  const load = createRequire(import.meta.url);
+  const pretty = load('pino-pretty') as typeof import('pino-pretty');
+  return pretty({ colorize: true, sync: true, translateTime: 'SYS:HH:MM:ss.l', destination: stream ?? 1 });
 }
 
 /** A known fault in one line: its sentence and ids. Only a bug needs its stack. */
