@@ -90,4 +90,20 @@ export interface JournalSnapshot {
   readonly commits: number;
   readonly commitMs: number;
   readonly bytesAppended: number;
+  /** What was lost and why, newest last. */
+  readonly losses?: readonly {
+    readonly lost: number;
+    readonly reason: string;
+    readonly bridge: string | null;
+    readonly from: number;
+    readonly to: number;
+    readonly topics: readonly string[];
+  }[];
+  /** Databases that could not be trusted and were set aside, with the number of Records brought over. */
+  readonly damage?: readonly {
+    readonly at: number;
+    readonly file: string;
+    readonly reason: string;
+    readonly salvaged: number;
+  }[];
 }

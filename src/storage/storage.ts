@@ -60,10 +60,17 @@ export interface Storage extends Part {
   ledger(bridge: string): Ledger;
   /** Counts messages or readings that were accepted by nobody or are given up, with the reason. */
   lose(loss: Loss): void;
-  /** The lanes' oldest needed offset of a bridge: Records before it may go when the journal trims. */
-  keepFrom(bridge: string, lane: Lane, offset: number): void;
+  /**
+   * What a lane still needs: Records from `offset` on, and those before it that are `held` (under way, not
+   * acknowledged yet). The others may go when the journal trims. Needed Records that must go nevertheless are
+   * counted as lost here, so a bridge that completes out of order names its open ones, or they count twice.
+   */
+  keepFrom(bridge: string, lane: Lane, offset: number, held?: readonly number[]): void;
 
-  /** Retained messages by topic, loaded before `start()` resolves. */
+  /**
+   * Retained messages by topic, as the database had them when `start()` resolved. They are handed over once: who
+   * asks keeps them, and they are not held in memory a second time.
+   */
   retained(): Iterable<Content & { readonly kind: 'message' }>;
   /** Sets the retained message of a topic; an empty payload removes it [MQTT5-3.3.1-6]. */
   putRetained(message: (Content & { readonly kind: 'message' })['message'], storedAtMs: number): void;

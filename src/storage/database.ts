@@ -1,0 +1,81 @@
+/**
+ * The one file that knows better-sqlite3: how a connection is opened and what its errors mean.
+ *
+ * Pragmas are set on every opening and read back. The build's own default is `synchronous=NORMAL` for a database
+ * that is already in WAL mode, which loses acknowledged commits when power is cut.
+ */
+import Sqlite from 'better-sqlite3';
+import { GodwitError } from '../core/error.js';
+
+export type Database = Sqlite.Database;
+export type Statement<Values extends unknown[] = unknown[], Row = unknown> = Sqlite.Statement<Values, Row>;
+
+export type Durability = 'power-loss' | 'process-crash';
+
+/** Another process is given this long to let go: it may be ending. */
+const BUSY_WAIT_MS = 500;
+/** Records are written once and read once: a cache holds little but the tables' roots. */
+const CACHE_KIB = 1024;
+
+/** Opens for this process alone; SQLITE_BUSY says that another one has it. */
+export function openDatabase(path: string, durability: Durability, walBytesMax: number): Database {
+  const database = new Sqlite(path, { timeout: BUSY_WAIT_MS });
+  try {
+    // Before anything is read: the lock is taken with the first access and kept.
+    database.pragma('locking_mode = EXCLUSIVE');
+    // Only takes before WAL and before the first table.
+    database.pragma('auto_vacuum = INCREMENTAL');
+    set(database, 'journal_mode', 'WAL', 'wal');
+    set(
+      database,
+      'synchronous',
+      durability === 'power-loss' ? 'FULL' : 'NORMAL',
+      durability === 'power-loss' ? 2 : 1,
+    );
+    set(database, 'journal_size_limit', String(walBytesMax), walBytesMax);
+    set(database, 'temp_store', 'MEMORY', 2);
+    set(database, 'cache_size', `-${CACHE_KIB}`, -CACHE_KIB);
+    // Done by the engine after it has answered, not inside a commit that somebody waits for.
+    set(database, 'wal_autocheckpoint', '0', 0);
+    return database;
+  } catch (fault) {
+    database.close();
+    throw fault;
+  }
+}
+
+export function numberPragma(database: Database, name: string): number {
+  return Number(database.pragma(name, { simple: true }));
+}
+
+/** Bytes in the WAL that are not in the database file yet. */
+export function walBytes(database: Database): number {
+  const [state] = database.pragma('wal_checkpoint(NOOP)') as { log: number; checkpointed: number }[];
+  return state === undefined ? 0 : (state.log - state.checkpointed) * numberPragma(database, 'page_size');
+}
+
+/** The code of a fault that SQLite reported, undefined for any other fault. */
+export function sqliteCode(fault: unknown): string | undefined {
+  return fault instanceof Sqlite.SqliteError ? fault.code : undefined;
+}
+
+/** The file holds something that cannot be trusted, as opposed to a disk that cannot be written now. */
+export function isDamage(fault: unknown): boolean {
+  if (fault instanceof GodwitError) return fault.code === 'JOURNAL_DAMAGED';
+  const code = sqliteCode(fault);
+  return code !== undefined && /^SQLITE_(CORRUPT|NOTADB|FORMAT)/.test(code);
+}
+
+function set(database: Database, name: string, value: string, expected: string | number): void {
+  database.pragma(`${name} = ${value}`);
+  const found = database.pragma(name, { simple: true });
+  if (found !== expected) {
+    throw new GodwitError(
+      'JOURNAL_PRAGMA',
+      `SQLite answers ${name} = ${String(found)} where ${expected} was set`,
+      {
+        pragma: name,
+      },
+    );
+  }
+}

@@ -1,0 +1,98 @@
+/**
+ * The engine with its beginning, its outcomes as values, and its idle work: what the worker thread and the inline
+ * transport have in common.
+ */
+import { GodwitError, reasonOf } from '../core/error.js';
+import type { Batch } from './batch.js';
+import { isDamage, sqliteCode } from './database.js';
+import type { Engine } from './engine.js';
+import { markDamaged, type OpeningOptions, openJournal, releaseLock } from './opening.js';
+import type { CommitOutcome, News, Opened, ReadAnswer, ReadRequest } from './transport.js';
+
+export class EngineHost {
+  readonly #path: string;
+  readonly #engine: Engine;
+  readonly opened: Opened;
+
+  constructor(options: OpeningOptions) {
+    const { engine, notes } = openJournal(options);
+    this.#path = options.path;
+    this.#engine = engine;
+    this.opened = engine.opened(notes);
+  }
+
+  /** A disk that fails is an outcome; a database found damaged is a fault: it ends the process and the next start repairs. */
+  commit(batch: Batch, wallMs: number): CommitOutcome {
+    try {
+      this.#engine.commit(batch, wallMs);
+      return { ok: true, head: this.#engine.head, batch, news: this.#engine.news() };
+    } catch (fault) {
+      this.#throwDamage(fault);
+      const code = sqliteCode(fault);
+      if (code === undefined) throw fault;
+      return { ok: false, code, reason: reasonOf(fault), batch };
+    }
+  }
+
+  read(request: ReadRequest): ReadAnswer {
+    try {
+      return this.#engine.read(request);
+    } catch (fault) {
+      this.#throwDamage(fault);
+      throw fault;
+    }
+  }
+
+  /** A slice of idle work. True: call again soon. News where something changed. */
+  idle(wallMs: number): { readonly more: boolean; readonly news?: News } {
+    try {
+      this.#engine.checkpoint(false);
+      if (!this.#engine.needsMaintenance(wallMs)) return { more: false };
+      const more = this.#engine.maintain(wallMs);
+      return { more, news: this.#engine.news() };
+    } catch (fault) {
+      this.#throwDamage(fault);
+      // The disk fails: the next commit says so; this is tried again later.
+      if (sqliteCode(fault) === undefined) throw fault;
+      return { more: false };
+    }
+  }
+
+  /** Moves the whole WAL into the database: there is time. */
+  rest(): void {
+    try {
+      this.#engine.checkpoint(true);
+    } catch (fault) {
+      this.#throwDamage(fault);
+      if (sqliteCode(fault) === undefined) throw fault;
+    }
+  }
+
+  close(): void {
+    this.#engine.close();
+    releaseLock(this.#path);
+  }
+
+  /** Ends without a word, as a crash would: the next opening finds what was committed. */
+  crash(): void {
+    this.#engine.abandon();
+  }
+
+  #throwDamage(fault: unknown): void {
+    if (!isDamage(fault)) return;
+    try {
+      markDamaged(this.#path);
+    } catch (cause) {
+      throw new GodwitError(
+        'JOURNAL_DAMAGED',
+        `The journal ${this.#path} is damaged and cannot be marked so`,
+        { cause },
+      );
+    }
+    throw new GodwitError(
+      'JOURNAL_DAMAGED',
+      `The journal ${this.#path} is damaged (${reasonOf(fault)}); it is set aside at the next start`,
+      { cause: fault },
+    );
+  }
+}

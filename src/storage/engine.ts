@@ -1,0 +1,324 @@
+/**
+ * The database's side of the journal, synchronous: applies a batch in one transaction, reads chunks, keeps the
+ * ledger, trims. It runs in the worker thread of a gateway and on the caller's thread in the simulator; both run
+ * the same SQL.
+ */
+import { crc32 } from 'node:zlib';
+import { reasonOf } from '../core/error.js';
+import { applyOperations, type Batch, type ChunkSpan, type Operations } from './batch.js';
+import { ByteWriter } from './byte-writer.js';
+import { type Database, type Statement, walBytes } from './database.js';
+import { LossTable } from './loss-table.js';
+import { Retention, type RetentionLimits } from './retention.js';
+import type { Loss } from './storage.js';
+import type { Damage, News, Opened, ReadAnswer, ReadRequest } from './transport.js';
+
+/** Rows that one read passes by before commits get their turn. */
+const SCAN_ROWS_MAX = 2000;
+
+export class Engine implements Operations {
+  readonly #database: Database;
+  readonly #limits: RetentionLimits;
+  readonly #sql: Sql;
+  readonly #losses: LossTable;
+  readonly #retention: Retention;
+  #head: number;
+  #newestMs: number | null;
+  #damage: readonly Damage[];
+  #damageTold = false;
+  /** Chunks whose checksum was wrong when they were read. */
+  #damaged: number[] = [];
+
+  constructor(database: Database, limits: RetentionLimits) {
+    this.#database = database;
+    this.#limits = limits;
+    this.#sql = prepare(database);
+    this.#losses = new LossTable(database);
+    this.#retention = new Retention(database, this.#losses, limits);
+    const last = this.#sql.lastChunk.get();
+    this.#head = Math.max(
+      last === undefined ? 0 : last.first + last.count - 1,
+      Number(this.meta('head') ?? 0),
+    );
+    this.#newestMs = last?.to_ms ?? null;
+    this.#damage = this.#sql.damage.all();
+  }
+
+  /** All that the front holds in memory. */
+  opened(notes: readonly string[]): Opened {
+    const all = <Row>(sql: string): Row[] => this.#database.prepare<[], Row>(sql).all();
+    return {
+      journalId: this.meta('journalId') ?? '',
+      head: this.#head,
+      texts: all<{ id: number; text: string }>('SELECT id, text FROM dictionary').map((row) => [
+        row.id,
+        row.text,
+      ]),
+      routes: all<{ id: number; json: string }>('SELECT id, json FROM route').map((row) => [
+        row.id,
+        row.json,
+      ]),
+      lanes: all<{ bit: number; bridge: string; lane: string }>('SELECT bit, bridge, lane FROM lane').map(
+        (row) => [row.bit, row.bridge, row.lane],
+      ),
+      ledgers: all<{ name: string; produced: number; delivered: number; lost: number }>(
+        `SELECT name, sum(produced) AS produced, sum(delivered) AS delivered, sum(lost) AS lost FROM (
+           SELECT bridge AS name, produced, 0 AS delivered, evicted AS lost FROM ledger
+           UNION ALL SELECT name, 0, delivered, lost FROM bridge
+         ) GROUP BY name`,
+      ).map((row) => [row.name, row.produced, row.delivered, row.lost]),
+      bridges: all<{ name: string; state: Uint8Array }>(
+        'SELECT name, state FROM bridge WHERE state IS NOT NULL',
+      ).map((row) => [row.name, row.state]),
+      pairs: all<{ part: string; key: string; value: Uint8Array }>(
+        'SELECT part, key, value FROM keyvalue',
+      ).map((row) => [row.part, row.key, row.value]),
+      retained: all<{ message: Uint8Array }>('SELECT message FROM retained').map((row) => row.message),
+      news: this.news(),
+      notes,
+    };
+  }
+
+  get head(): number {
+    return this.#head;
+  }
+
+  /** Makes all of a batch true, or throws and nothing of it is. */
+  commit(batch: Batch, wallMs: number): void {
+    const headBefore = this.#head;
+    const newestBefore = this.#newestMs;
+    const bytes =
+      batch.chunks.reduce((sum, chunk) => sum + chunk.end - chunk.start, 0) + batch.operationsBytes;
+    this.#database.exec('BEGIN IMMEDIATE');
+    try {
+      this.#losses.begin(wallMs);
+      this.#retention.makeRoom(bytes);
+      const records = Buffer.from(batch.records);
+      for (const chunk of batch.chunks) this.#insert(chunk, records);
+      applyOperations(Buffer.from(batch.operations, 0, batch.operationsBytes), this);
+      this.#database.exec('COMMIT');
+    } catch (fault) {
+      this.#head = headBefore;
+      this.#newestMs = newestBefore;
+      if (this.#database.inTransaction) this.#database.exec('ROLLBACK');
+      this.#losses.rollback();
+      this.#retention.rollback();
+      throw fault;
+    }
+    this.#losses.committed();
+    this.#retention.committed();
+  }
+
+  read(request: ReadRequest): ReadAnswer {
+    const { bit, from, bytesMax } = request;
+    const bytes = new ByteWriter(new ArrayBuffer(Math.min(bytesMax, 256 * 1024) + 64 * 1024));
+    const spans: number[] = [];
+    const begin = this.#sql.chunkBefore.get(from)?.first ?? from;
+    let rows = 0;
+    let next = this.#head + 1;
+    for (const row of this.#sql.scan.iterate(2n ** BigInt(bit), begin)) {
+      const end = row.first + row.count;
+      rows += 1;
+      if (row.bytes !== null && end > from) {
+        if (crc32(row.bytes) !== row.crc) {
+          // Not read, and taken out by the next slice of maintenance, which counts it as lost.
+          this.#damaged.push(row.first);
+        } else {
+          spans.push(row.first, bytes.length, bytes.length + row.bytes.length);
+          bytes.raw(row.bytes);
+        }
+      }
+      if (bytes.length >= bytesMax || rows >= SCAN_ROWS_MAX) {
+        next = end;
+        break;
+      }
+    }
+    return { bytes: bytes.release(), spans, next };
+  }
+
+  /** One slice of the work that nobody waits for. True: there is more. */
+  maintain(wallMs: number): boolean {
+    this.#database.exec('BEGIN IMMEDIATE');
+    let more: boolean;
+    try {
+      this.#losses.begin(wallMs);
+      for (const first of this.#damaged) this.#retention.dropDamaged(first);
+      more = this.#retention.trimSlice(wallMs);
+      this.#database.exec('COMMIT');
+    } catch (fault) {
+      if (this.#database.inTransaction) this.#database.exec('ROLLBACK');
+      this.#losses.rollback();
+      this.#retention.rollback();
+      throw fault;
+    }
+    this.#losses.committed();
+    this.#retention.committed();
+    this.#damaged = [];
+    return more;
+  }
+
+  /** Whether a slice of `maintain` has something to do. */
+  needsMaintenance(wallMs: number): boolean {
+    return this.#damaged.length > 0 || this.#retention.isDue(wallMs);
+  }
+
+  /** Moves the WAL into the database once it is larger than it should be; `all` also gives its space back. */
+  checkpoint(all: boolean): void {
+    if (all) this.#database.pragma('wal_checkpoint(TRUNCATE)');
+    else if (walBytes(this.#database) > this.#limits.walBytesMax)
+      this.#database.pragma('wal_checkpoint(PASSIVE)');
+  }
+
+  news(): News {
+    const losses = this.#losses.takeChanged();
+    const tellDamage = !this.#damageTold && this.#damage.length > 0;
+    this.#damageTold = true;
+    return {
+      ...this.#retention.figures(this.#head),
+      newestMs: this.#newestMs,
+      evicted: this.#losses.takeEvicted(),
+      ...(losses !== undefined && { losses }),
+      ...(tellDamage && { damage: this.#damage }),
+    };
+  }
+
+  meta(name: string): string | undefined {
+    return this.#sql.meta.get(name)?.value;
+  }
+
+  /** Remembers a database that was set aside. */
+  recordDamage(damage: Damage): void {
+    this.#database
+      .prepare<[number, string, string, number]>(
+        'INSERT INTO damage (at_ms, file, reason, salvaged) VALUES (?, ?, ?, ?)',
+      )
+      .run(damage.at, damage.file, damage.reason, damage.salvaged);
+    this.#damage = this.#sql.damage.all();
+    this.#damageTold = false;
+  }
+
+  /** Lets go of the file as it is. */
+  abandon(): void {
+    this.#database.close();
+  }
+
+  close(): string | undefined {
+    try {
+      this.#retention.saveFloors();
+      this.checkpoint(true);
+      return undefined;
+    } catch (fault) {
+      return reasonOf(fault);
+    } finally {
+      this.#database.close();
+    }
+  }
+
+  defineText(id: number, text: string): void {
+    this.#sql.defineText.run(id, text);
+  }
+
+  defineRoute(id: number, json: string): void {
+    this.#sql.defineRoute.run(id, json);
+    this.#retention.defineRoute(id, json);
+  }
+
+  defineLane(bit: number, bridge: string, lane: string): void {
+    this.#sql.defineLane.run(bit, bridge, lane);
+    this.#retention.defineLane(bit, bridge, lane);
+  }
+
+  produced(bridge: string, count: number): void {
+    this.#sql.produced.run(bridge, count);
+  }
+
+  saveBridge(name: string, state: Uint8Array, delivered: number, lost: number): void {
+    this.#sql.saveBridge.run(name, delivered, lost, state);
+  }
+
+  lose(loss: Loss): void {
+    this.#losses.add(loss);
+  }
+
+  keepFrom(bit: number, offset: number, held: readonly number[]): void {
+    this.#retention.keepFrom(bit, offset, held);
+  }
+
+  putRetained(topic: string, message: Uint8Array, storedAtMs: number): void {
+    this.#sql.putRetained.run(topic, message, storedAtMs);
+  }
+
+  removeRetained(topic: string): void {
+    this.#sql.removeRetained.run(topic);
+  }
+
+  putPair(part: string, key: string, value: Uint8Array): void {
+    this.#sql.putPair.run(part, key, value);
+  }
+
+  removePair(part: string, key: string): void {
+    this.#sql.removePair.run(part, key);
+  }
+
+  #insert(chunk: ChunkSpan, records: Buffer): void {
+    const bytes = records.subarray(chunk.start, chunk.end);
+    const lanes =
+      chunk.lanesHigh === 0 ? chunk.lanesLow : BigInt(chunk.lanesLow) + BigInt(chunk.lanesHigh) * 2n ** 31n;
+    const first = this.#head + 1;
+    this.#sql.insertChunk.run(first, chunk.count, lanes, chunk.fromMs, chunk.toMs, crc32(bytes), bytes);
+    this.#head += chunk.count;
+    this.#newestMs = chunk.toMs;
+  }
+}
+
+interface ScanRow {
+  readonly first: number;
+  readonly count: number;
+  readonly crc: number;
+  readonly bytes: Buffer | null;
+}
+
+function prepare(database: Database) {
+  const run = <Values extends unknown[]>(sql: string): Statement<Values> => database.prepare<Values>(sql);
+  return {
+    insertChunk: run<[number, number, number | bigint, number, number, number, Buffer]>(
+      'INSERT INTO chunk (first, count, lanes, from_ms, to_ms, crc, bytes) VALUES (?, ?, ?, ?, ?, ?, ?)',
+    ),
+    lastChunk: database.prepare<[], { first: number; count: number; to_ms: number }>(
+      'SELECT first, count, to_ms FROM chunk ORDER BY first DESC LIMIT 1',
+    ),
+    chunkBefore: database.prepare<[number], { first: number }>(
+      'SELECT first FROM chunk WHERE first <= ? ORDER BY first DESC LIMIT 1',
+    ),
+    // The bytes of a row that does not concern the lane are never fetched from their pages.
+    scan: database.prepare<[bigint, number], ScanRow>(
+      'SELECT first, count, crc, CASE WHEN lanes & ? THEN bytes END AS bytes FROM chunk WHERE first >= ? ORDER BY first',
+    ),
+    meta: database.prepare<[string], { value: string }>('SELECT value FROM meta WHERE name = ?'),
+    damage: database.prepare<[], Damage>(
+      'SELECT at_ms AS at, file, reason, salvaged FROM damage ORDER BY id',
+    ),
+    defineText: run<[number, string]>('INSERT INTO dictionary (id, text) VALUES (?, ?)'),
+    defineRoute: run<[number, string]>('INSERT INTO route (id, json) VALUES (?, ?)'),
+    defineLane: run<[number, string, string]>(
+      'INSERT INTO lane (bit, bridge, lane, keep_from) VALUES (?, ?, ?, 1)',
+    ),
+    produced: run<[string, number]>(
+      'INSERT INTO ledger (bridge, produced) VALUES (?, ?) ON CONFLICT DO UPDATE SET produced = produced + excluded.produced',
+    ),
+    saveBridge: run<[string, number, number, Uint8Array]>(
+      `INSERT INTO bridge (name, delivered, lost, state) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+       delivered = delivered + excluded.delivered, lost = lost + excluded.lost, state = excluded.state`,
+    ),
+    putRetained: run<[string, Uint8Array, number]>(
+      'INSERT OR REPLACE INTO retained (topic, message, stored_ms) VALUES (?, ?, ?)',
+    ),
+    removeRetained: run<[string]>('DELETE FROM retained WHERE topic = ?'),
+    putPair: run<[string, string, Uint8Array]>(
+      'INSERT OR REPLACE INTO keyvalue (part, key, value) VALUES (?, ?, ?)',
+    ),
+    removePair: run<[string, string]>('DELETE FROM keyvalue WHERE part = ? AND key = ?'),
+  };
+}
+
+type Sql = ReturnType<typeof prepare>;

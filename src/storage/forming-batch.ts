@@ -1,0 +1,135 @@
+/**
+ * The batch that is still being filled. Records are encoded as they come; everything that has a key (bridge
+ * state, retained message, pair) is held by that key until the batch is sealed, so that a disk that fails for
+ * hours costs memory for what is distinct, not for every change.
+ */
+import type { Message } from '../core/message.js';
+import type { Content } from '../core/record.js';
+import { type Batch, CHUNK_BYTES_MAX, type ChunkSpan, OperationWriter } from './batch.js';
+import { ByteWriter } from './byte-writer.js';
+import type { Names } from './dictionary.js';
+import { mergeLoss } from './loss.js';
+import { CHUNK_VERSION, writeRecord } from './record-codec.js';
+import type { Loss } from './storage.js';
+
+/** First room for Records: a batch of a busy broker fits without growing often. */
+const RECORDS_BYTES_FIRST = 64 * 1024;
+
+export interface Floor {
+  readonly offset: number;
+  readonly held: readonly number[];
+}
+
+export class FormingBatch {
+  readonly callbacks: ((head: number) => void)[] = [];
+  readonly texts: (readonly [number, string])[] = [];
+  readonly routes: (readonly [number, string])[] = [];
+  readonly lanes: (readonly [number, string, string])[] = [];
+  readonly produced = new Map<string, number>();
+  readonly bridges = new Map<string, { state: Uint8Array; delivered: number; lost: number }>();
+  readonly retained = new Map<string, { readonly message: Message; readonly storedAtMs: number } | null>();
+  readonly pairs = new Map<string, Map<string, Uint8Array | null>>();
+  readonly #losses = new Map<string, Loss>();
+  readonly #records: ByteWriter;
+  readonly #chunks: ChunkSpan[] = [];
+  #chunk: ChunkSpan | undefined;
+  /** Whether someone waits for it; otherwise it may wait for company. */
+  urgent = false;
+  /** Whether there is anything in it that must reach the disk. */
+  touched = false;
+
+  constructor(room: ArrayBuffer = new ArrayBuffer(RECORDS_BYTES_FIRST)) {
+    this.#records = new ByteWriter(room);
+  }
+
+  get recordsBytes(): number {
+    return this.#records.length;
+  }
+
+  get hasRecords(): boolean {
+    return this.#chunk !== undefined;
+  }
+
+  append(
+    content: Content,
+    routes: readonly number[],
+    acceptedAtMs: number,
+    dictionary: Names,
+    lanesLow: number,
+    lanesHigh: number,
+  ): void {
+    const records = this.#records;
+    let chunk = this.#chunk;
+    if (chunk === undefined || records.length - chunk.start >= CHUNK_BYTES_MAX) {
+      const start = records.length;
+      records.u8(CHUNK_VERSION);
+      chunk = {
+        start,
+        end: 0,
+        count: 0,
+        lanesLow: 0,
+        lanesHigh: 0,
+        fromMs: acceptedAtMs,
+        toMs: acceptedAtMs,
+      };
+      this.#chunk = chunk;
+      this.#chunks.push(chunk);
+    }
+    writeRecord(records, content, routes, acceptedAtMs, dictionary);
+    chunk.end = records.length;
+    chunk.count += 1;
+    chunk.lanesLow |= lanesLow;
+    chunk.lanesHigh |= lanesHigh;
+    if (acceptedAtMs < chunk.fromMs) chunk.fromMs = acceptedAtMs;
+    if (acceptedAtMs > chunk.toMs) chunk.toMs = acceptedAtMs;
+    this.touched = true;
+  }
+
+  lose(loss: Loss): void {
+    const key = `${loss.reason} ${loss.bridge ?? ''}`;
+    const before = this.#losses.get(key);
+    this.#losses.set(key, before === undefined ? loss : mergeLoss(before, loss));
+    this.touched = true;
+  }
+
+  /** Puts everything into bytes. The batch must not be added to after this. */
+  seal(floors: ReadonlyMap<number, Floor>): Batch {
+    const bytes = new ByteWriter();
+    const to = new OperationWriter(bytes);
+    for (const [id, text] of this.texts) to.defineText(id, text);
+    for (const [id, json] of this.routes) to.defineRoute(id, json);
+    for (const [bit, bridge, lane] of this.lanes) to.defineLane(bit, bridge, lane);
+    for (const [bridge, count] of this.produced) to.produced(bridge, count);
+    for (const [name, { state, delivered, lost }] of this.bridges)
+      to.saveBridge(name, state, delivered, lost);
+    for (const loss of this.#losses.values()) to.lose(loss);
+    for (const [bit, { offset, held }] of floors) to.keepFrom(bit, offset, held);
+    for (const [topic, entry] of this.retained) {
+      if (entry === null) to.removeRetained(topic);
+      else to.putRetained(topic, retainedChunk(entry.message, entry.storedAtMs), entry.storedAtMs);
+    }
+    for (const [part, pairs] of this.pairs) {
+      for (const [key, value] of pairs) {
+        if (value === null) to.removePair(part, key);
+        else to.putPair(part, key, value);
+      }
+    }
+    return {
+      records: this.#records.release(),
+      chunks: this.#chunks,
+      operations: bytes.release(),
+      operationsBytes: bytes.length,
+    };
+  }
+}
+
+/** A retained message is kept as a chunk of one Record: one codec for both. */
+function retainedChunk(message: Message, storedAtMs: number): Uint8Array {
+  const bytes = new ByteWriter(new ArrayBuffer(64 + message.topic.length * 3 + message.payload.length));
+  bytes.u8(CHUNK_VERSION);
+  writeRecord(bytes, { kind: 'message', message }, [], storedAtMs, NO_DICTIONARY);
+  return bytes.bytes();
+}
+
+/** A message's Record refers to no dictionary. */
+const NO_DICTIONARY = { id: () => 0, text: () => undefined };

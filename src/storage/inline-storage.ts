@@ -1,0 +1,147 @@
+/**
+ * The journal on the caller's own thread, with the same front, engine and SQL as the gateway's: for the simulator
+ * and for tests. Commits can be held until `commitNow()`, and what was not committed dropped by `crash()`.
+ */
+import { type Clock, SystemClock } from '../core/clock.js';
+import { type Log, silentLog } from '../core/log.js';
+import type { Batch } from './batch.js';
+import { EngineHost } from './engine-host.js';
+import { type JournalSettings, limitsOf } from './limits.js';
+import { StorageFront } from './storage-front.js';
+import type { CommitOutcome, News, Opened, ReadAnswer, ReadRequest, Transport } from './transport.js';
+
+export interface InlineOptions {
+  readonly path: string;
+  readonly config?: Partial<JournalSettings>;
+  readonly log?: Log;
+  readonly clock?: Clock;
+  /** True: nothing is committed, and no callback runs, before `commitNow()`. */
+  readonly hold?: boolean;
+  /** Asked before each commit; an error it gives is what the disk answers. */
+  readonly fault?: () => { readonly code: string; readonly reason: string } | undefined;
+}
+
+const STANDARD: JournalSettings = {
+  // A test has no power to lose, and an fsync less.
+  durability: 'process-crash',
+  max_size: 2 ** 31,
+  max_age: 30 * 86_400_000,
+  when_full: 'drop-oldest',
+  max_commit_delay: 250,
+};
+
+export class InlineStorage extends StorageFront {
+  readonly #transport: InlineTransport;
+
+  constructor(options: InlineOptions) {
+    const settings = { ...STANDARD, ...options.config };
+    const clock = options.clock ?? new SystemClock();
+    const transport = new InlineTransport(options, settings, clock);
+    super(
+      {
+        path: options.path,
+        maxCommitDelayMs: settings.max_commit_delay,
+        log: options.log ?? silentLog,
+        clock,
+        endOfTurn: (run) => setImmediate(run),
+      },
+      transport,
+    );
+    this.#transport = transport;
+  }
+
+  /** Commits all that was given so far and runs what waited for it. What that gives waits for the next call. */
+  commitNow(): void {
+    this.flushNow();
+    this.#transport.carryOut();
+  }
+
+  override stop(): Promise<void> {
+    this.#transport.letGo();
+    return super.stop();
+  }
+
+  /** The process dies here: what was not committed is gone, nothing is called back, the file can be opened again. */
+  crash(): void {
+    this.forget();
+    this.#transport.crash();
+  }
+}
+
+class InlineTransport implements Transport {
+  readonly #options: InlineOptions;
+  readonly #settings: JournalSettings;
+  readonly #clock: Clock;
+  #host: EngineHost | undefined;
+  #listen: (news: News) => void = () => {};
+  #held: (() => void) | undefined;
+  #holds: boolean;
+
+  constructor(options: InlineOptions, settings: JournalSettings, clock: Clock) {
+    this.#options = options;
+    this.#holds = options.hold === true;
+    this.#settings = settings;
+    this.#clock = clock;
+  }
+
+  async open(listen: (news: News) => void): Promise<Opened> {
+    this.#listen = listen;
+    this.#host = new EngineHost({
+      ...limitsOf(this.#options.path, this.#settings),
+      wallMs: this.#clock.wallMs(),
+    });
+    return this.#host.opened;
+  }
+
+  commit(batch: Batch, wallMs: number, done: (outcome: CommitOutcome) => void): void {
+    this.#held = () => done(this.#apply(batch, wallMs));
+    if (!this.#holds) this.carryOut();
+  }
+
+  /** Holds commits no longer. */
+  letGo(): void {
+    this.#holds = false;
+    this.carryOut();
+  }
+
+  /** Carries out the commit that is held, if there is one. */
+  carryOut(): void {
+    const held = this.#held;
+    this.#held = undefined;
+    held?.();
+  }
+
+  async read(request: ReadRequest): Promise<ReadAnswer> {
+    return this.#open().read(request);
+  }
+
+  async close(): Promise<void> {
+    this.carryOut();
+    this.#host?.close();
+    this.#host = undefined;
+  }
+
+  crash(): void {
+    this.#held = undefined;
+    this.#host?.crash();
+    this.#host = undefined;
+  }
+
+  #apply(batch: Batch, wallMs: number): CommitOutcome {
+    const fault = this.#options.fault?.();
+    if (fault !== undefined) return { ok: false, ...fault, batch };
+    const host = this.#open();
+    const outcome = host.commit(batch, wallMs);
+    for (let more = true; more; ) {
+      const idle = host.idle(wallMs);
+      more = idle.more;
+      if (idle.news !== undefined) this.#listen(idle.news);
+    }
+    return outcome;
+  }
+
+  #open(): EngineHost {
+    if (this.#host === undefined) throw new Error('the journal is not open');
+    return this.#host;
+  }
+}

@@ -1,0 +1,209 @@
+/**
+ * From a path to a database that can be trusted: the folder is made, the lock taken, the schema brought up to
+ * date, and what the last process may have left damaged is looked at: header, schema, the journal's tail.
+ *
+ *   open ──trusted──▶ serve
+ *     └──damaged──▶ rename to <name>.damaged-<time> ──▶ open a new one ──▶ bring over what can be read
+ */
+import { randomInt } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { crc32 } from 'node:zlib';
+import { GodwitError, reasonOf } from '../core/error.js';
+import {
+  type Database,
+  type Durability,
+  isDamage,
+  numberPragma,
+  openDatabase,
+  sqliteCode,
+} from './database.js';
+import { Engine } from './engine.js';
+import { MIGRATIONS, SCHEMA_VERSION } from './migrations.js';
+import { visitSlots } from './record-codec.js';
+import type { RetentionLimits } from './retention.js';
+import { salvage } from './salvage.js';
+
+const FOLDER_MODE = 0o750;
+/** Last chunks that are read before the journal is trusted: a power cut damages the end. */
+const TAIL_CHUNKS = 8;
+const JOURNAL_ID_LETTERS = 'abcdefghijklmnopqrstuvwxyz0123456789';
+
+export interface OpeningOptions extends RetentionLimits {
+  readonly durability: Durability;
+  readonly wallMs: number;
+}
+
+export interface OpenJournal {
+  readonly engine: Engine;
+  /** What had to be done, for the log. */
+  readonly notes: readonly string[];
+}
+
+/** Throws a GodwitError with one sentence for the operator: JOURNAL_PATH, JOURNAL_IN_USE, JOURNAL_NEWER. */
+export function openJournal(options: OpeningOptions): OpenJournal {
+  const { path } = options;
+  preparePath(path);
+  try {
+    return { engine: trusted(options), notes: [] };
+  } catch (fault) {
+    if (!isDamage(fault)) throw explained(fault, path);
+    return afterDamage(options, reasonOf(fault));
+  }
+}
+
+/** Marks a database that was found damaged while it served: the next opening sets it aside. */
+export function markDamaged(path: string): void {
+  writeFileSync(
+    markerOf(path),
+    'This journal was found damaged while in use; the next start sets it aside.\n',
+  );
+}
+
+export function releaseLock(path: string): void {
+  rmSync(pidFileOf(path), { force: true });
+}
+
+function trusted(options: OpeningOptions): Engine {
+  const { path, durability, walBytesMax, wallMs } = options;
+  const database = openDatabase(path, durability, walBytesMax);
+  try {
+    if (existsSync(markerOf(path))) {
+      throw new GodwitError('JOURNAL_DAMAGED', 'it was found damaged while in use');
+    }
+    migrate(database, path, wallMs);
+    checkTail(database);
+    const engine = new Engine(database, options);
+    writeFileSync(pidFileOf(path), `${process.pid}\n`);
+    return engine;
+  } catch (fault) {
+    database.close();
+    throw fault;
+  }
+}
+
+function afterDamage(options: OpeningOptions, reason: string): OpenJournal {
+  const { path, wallMs } = options;
+  const time = new Date(wallMs).toISOString().replace(/[-:]|\.\d+/g, '');
+  let aside = `${path}.damaged-${time}`;
+  for (let n = 2; existsSync(aside); n += 1) aside = `${path}.damaged-${time}-${n}`;
+  try {
+    for (const suffix of ['-wal', '-shm', '']) {
+      if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix);
+    }
+    rmSync(markerOf(path), { force: true });
+    const engine = trusted(options);
+    const salvaged = salvage(aside, engine, { at: wallMs, reason });
+    const note = `the database could not be trusted (${reason}), was set aside as ${aside}, and ${salvaged} Records were brought over`;
+    return { engine, notes: [note] };
+  } catch (fault) {
+    throw explained(fault, path);
+  }
+}
+
+function preparePath(path: string): void {
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: FOLDER_MODE });
+  } catch (fault) {
+    throw new GodwitError(
+      'JOURNAL_PATH',
+      `The folder ${dirname(path)} for journal.path cannot be made: ${reasonOf(fault)}; make it, or name another`,
+      { path, cause: fault },
+    );
+  }
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) {
+    throw new GodwitError('JOURNAL_PATH', `journal.path ${path} is a folder; name a file in it`, { path });
+  }
+}
+
+/** Brings the schema up to date, each step in one transaction with its number. */
+export function migrate(database: Database, path: string, wallMs: number): void {
+  const found = numberPragma(database, 'user_version');
+  if (found > SCHEMA_VERSION) {
+    throw new GodwitError(
+      'JOURNAL_NEWER',
+      `The journal ${path} was written by a newer godwit (schema ${found}, this one knows ${SCHEMA_VERSION}); install that version again, or name another journal.path`,
+      { path, found },
+    );
+  }
+  const tables = database.prepare<[], { n: number }>('SELECT count(*) AS n FROM sqlite_schema').get()?.n ?? 0;
+  if (found === 0 && tables > 0) {
+    throw new GodwitError(
+      'JOURNAL_PATH',
+      `journal.path ${path} is a database of some other program; name another file`,
+      { path },
+    );
+  }
+  for (let version = found; version < SCHEMA_VERSION; version += 1) {
+    database.transaction(() => {
+      database.exec(MIGRATIONS[version] as string);
+      if (version === 0) {
+        const put = database.prepare<[string, string]>('INSERT INTO meta (name, value) VALUES (?, ?)');
+        put.run('journalId', newJournalId());
+        put.run('created', String(wallMs));
+      }
+      database.pragma(`user_version = ${version + 1}`);
+    })();
+  }
+  if (numberPragma(database, 'user_version') !== SCHEMA_VERSION) {
+    throw new GodwitError('JOURNAL_DAMAGED', 'the schema number did not take');
+  }
+}
+
+function newJournalId(): string {
+  return Array.from({ length: 8 }, () => JOURNAL_ID_LETTERS[randomInt(JOURNAL_ID_LETTERS.length)]).join('');
+}
+
+function checkTail(database: Database): void {
+  const rows = database
+    .prepare<[number], { first: number; crc: number; bytes: Buffer }>(
+      'SELECT first, crc, bytes FROM chunk ORDER BY first DESC LIMIT ?',
+    )
+    .all(TAIL_CHUNKS);
+  for (const { first, crc, bytes } of rows) {
+    if (crc32(bytes) !== crc)
+      throw new GodwitError('JOURNAL_DAMAGED', `the Records from ${first} on are not what was written`);
+    visitSlots(bytes, first, () => true);
+  }
+}
+
+/** The fault as a sentence that says what to do. */
+function explained(fault: unknown, path: string): unknown {
+  if (fault instanceof GodwitError) return fault;
+  const code = sqliteCode(fault) ?? (fault as NodeJS.ErrnoException).code ?? '';
+  if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED')) {
+    const pid = holder(path);
+    const who = pid === undefined ? 'another process' : `process ${pid}`;
+    return new GodwitError(
+      'JOURNAL_IN_USE',
+      `The journal ${path} is in use by ${who}; one gateway per journal`,
+      {
+        path,
+        pid,
+        cause: fault,
+      },
+    );
+  }
+  return new GodwitError(
+    'JOURNAL_PATH',
+    `The journal ${path} cannot be opened: ${reasonOf(fault)}; check the folder's owner, mode and free space`,
+    { path, sqlite: code, cause: fault },
+  );
+}
+
+function holder(path: string): number | undefined {
+  try {
+    const pid = Number.parseInt(readFileSync(pidFileOf(path), 'utf8'), 10);
+    return Number.isNaN(pid) ? undefined : pid;
+  } catch {
+    return undefined;
+  }
+}
+
+function pidFileOf(path: string): string {
+  return `${path}.pid`;
+}
+
+function markerOf(path: string): string {
+  return `${path}.damaged`;
+}

@@ -1,0 +1,326 @@
+/**
+ * What goes when the journal is old or full, in this order and in small slices:
+ *
+ *   aged       delivered Records older than `max_age`
+ *   delivered  Records that no lane needs any more, oldest first
+ *   normal     waiting Records, oldest first, those of `high` lanes excepted    ┐ only with `drop-oldest`;
+ *   high       waiting Records of `high` lanes                                  ┘ counted as lost: `evicted`
+ *
+ * Records under way are never taken. A chunk of which something must stay is rewritten with the rest marked as
+ * gone, so that offsets keep their meaning. All of it happens inside the caller's transaction.
+ */
+import { statSync } from 'node:fs';
+import { crc32 } from 'node:zlib';
+import type { Route } from '../core/route.js';
+import { type Database, numberPragma } from './database.js';
+import { evict } from './eviction.js';
+import { type LaneFloor, loadFloors, needsSome, type RowSpan, saveFloors } from './lane-floor.js';
+import type { LossTable } from './loss-table.js';
+import type { News } from './transport.js';
+
+export interface RetentionLimits {
+  readonly path: string;
+  /** The whole of it on disk, WAL included. */
+  readonly bytesMax: number;
+  readonly walBytesMax: number;
+  readonly ageMsMax: number;
+  readonly whenFull: 'drop-oldest' | 'drop-newest';
+}
+
+/** Chunks that one background slice removes: 1 MiB, about what a commit writes. */
+const SLICE_CHUNKS = 16;
+/** Rows that one background slice looks at. */
+const SLICE_ROWS = 500;
+/** Rows that a commit which needs room looks at for delivered Records before it takes waiting ones. */
+const ROOM_ROWS_MAX = 5000;
+const AGE_EVERY_MS = 60_000;
+/** Free pages given back to the file system in one slice, where `max_size` was lowered. */
+const VACUUM_PAGES = 256;
+
+type Level = 'delivered' | 'normal' | 'high';
+
+interface ChunkRow extends RowSpan {
+  readonly to_ms: number;
+}
+
+export class Retention {
+  readonly #database: Database;
+  readonly #losses: LossTable;
+  readonly #limits: RetentionLimits;
+  readonly #pageBytes: number;
+  readonly #pagesMax: number;
+  /** Kept free for what must be written even where nothing may be appended: acknowledgements, states. */
+  readonly #pagesReserved: number;
+  readonly #lanes = new Map<number, LaneFloor>();
+  readonly #laneOfRoute = new Map<number, LaneFloor>();
+  readonly #sql: Sql;
+  /** Where each search goes on. */
+  readonly #cursors = { aged: 0, delivered: 0, normal: 0, high: 0 };
+  /** Whether a whole search since the floors last moved found nothing to drop without loss. */
+  #nothingDelivered = false;
+  #agedAtMs = Number.NEGATIVE_INFINITY;
+  #removed: number;
+  #removedBefore: number;
+  #oldestMs: number | null | undefined;
+  #full = false;
+
+  constructor(database: Database, losses: LossTable, limits: RetentionLimits) {
+    this.#database = database;
+    this.#losses = losses;
+    this.#limits = limits;
+    this.#pageBytes = numberPragma(database, 'page_size');
+    this.#pagesMax = Math.max(128, Math.floor((limits.bytesMax - limits.walBytesMax) / this.#pageBytes));
+    this.#pagesReserved = Math.max(32, Math.floor(this.#pagesMax / 16));
+    this.#sql = prepare(database);
+    this.#removed = Number(this.#sql.removed.get()?.value ?? 0);
+    this.#removedBefore = this.#removed;
+    database.pragma(`max_page_count = ${this.#pagesMax}`);
+    for (const lane of loadFloors(database)) this.#lanes.set(lane.bit, lane);
+    for (const { id, json } of this.#sql.routes.all()) this.defineRoute(id, json);
+  }
+
+  defineLane(bit: number, bridge: string, lane: string): void {
+    this.#lanes.set(bit, { bit, bridge, lane, offset: 1, held: new Set() });
+  }
+
+  defineRoute(id: number, json: string): void {
+    const route = JSON.parse(json) as Route;
+    for (const lane of this.#lanes.values()) {
+      if (lane.bridge === route.bridge && lane.lane === route.lane) this.#laneOfRoute.set(id, lane);
+    }
+  }
+
+  keepFrom(bit: number, offset: number, held: readonly number[]): void {
+    const lane = this.#lanes.get(bit);
+    if (lane === undefined) return;
+    lane.offset = offset;
+    lane.held = new Set(held);
+    this.#nothingDelivered = false;
+  }
+
+  saveFloors(): void {
+    saveFloors(this.#database, this.#lanes.values());
+  }
+
+  /** Before `bytes` are written: takes what may go until they fit, as far as that is possible. */
+  makeRoom(bytes: number): void {
+    const needed = Math.ceil((bytes / this.#pageBytes) * 1.05) + 8;
+    let rows = 0;
+    while (this.#pagesFree() < needed + this.#pagesReserved) {
+      if (rows < ROOM_ROWS_MAX && !this.#nothingDelivered) {
+        this.#drop('delivered', 1, SLICE_ROWS);
+        rows += SLICE_ROWS;
+        continue;
+      }
+      if (!this.#dropWaiting(1)) break;
+    }
+  }
+
+  /** One slice in the background. True: there is more to do. */
+  trimSlice(wallMs: number): boolean {
+    if (this.#pagesFree() < this.#pagesWanted()) {
+      if (!this.#nothingDelivered) {
+        this.#drop('delivered', SLICE_CHUNKS, SLICE_ROWS);
+        return true;
+      }
+      if (this.#dropWaiting(SLICE_CHUNKS)) return true;
+    }
+    if (wallMs - this.#agedAtMs >= AGE_EVERY_MS || wallMs < this.#agedAtMs) return this.#dropAged(wallMs);
+    return this.#shrink();
+  }
+
+  isDue(wallMs: number): boolean {
+    const wantsRoom = this.#pagesFree() < this.#pagesWanted();
+    if (wantsRoom && (!this.#nothingDelivered || this.#limits.whenFull === 'drop-oldest')) return true;
+    if (wallMs - this.#agedAtMs >= AGE_EVERY_MS || wallMs < this.#agedAtMs) return true;
+    return this.#isTooLarge();
+  }
+
+  committed(): void {
+    if (this.#removed !== this.#removedBefore) this.#oldestMs = undefined;
+    this.#removedBefore = this.#removed;
+    this.#full =
+      this.#limits.whenFull === 'drop-newest' &&
+      this.#nothingDelivered &&
+      this.#pagesFree() < this.#pagesReserved;
+  }
+
+  rollback(): void {
+    this.#removed = this.#removedBefore;
+    this.#oldestMs = undefined;
+    this.#nothingDelivered = false;
+  }
+
+  figures(head: number): Pick<News, 'bytes' | 'records' | 'oldestMs' | 'full'> {
+    if (this.#oldestMs === undefined || this.#oldestMs === null)
+      this.#oldestMs = this.#sql.oldest.get()?.from_ms ?? null;
+    return {
+      bytes: numberPragma(this.#database, 'page_count') * this.#pageBytes + this.#walBytes(),
+      records: head - this.#removed,
+      oldestMs: this.#oldestMs,
+      full: this.#full,
+    };
+  }
+
+  /** Removes a chunk whose bytes are not what was written: what it held is counted as lost, as far as is known. */
+  dropDamaged(first: number): void {
+    const row = this.#sql.one.get(first);
+    if (row === undefined) return;
+    for (const lane of this.#lanes.values()) {
+      if (!needsSome(lane, row)) continue;
+      const lost = Math.min(row.count, Math.max(0, first + row.count - lane.offset) + lane.held.size);
+      this.#losses.evict({
+        lost,
+        reason: 'damaged',
+        bridge: lane.bridge,
+        from: row.to_ms,
+        to: row.to_ms,
+        topics: [],
+      });
+    }
+    this.#remove(first, row.count);
+  }
+
+  /** Free pages there should be when nobody waits: a commit then never has to make room itself. */
+  #pagesWanted(): number {
+    return this.#pagesReserved * 2;
+  }
+
+  #pagesFree(): number {
+    const pages = numberPragma(this.#database, 'page_count');
+    return this.#pagesMax - pages + numberPragma(this.#database, 'freelist_count');
+  }
+
+  #walBytes(): number {
+    return statSync(`${this.#limits.path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+  }
+
+  #dropWaiting(chunks: number): boolean {
+    if (this.#limits.whenFull !== 'drop-oldest') return false;
+    return this.#dropAll('normal', chunks) || this.#dropAll('high', chunks);
+  }
+
+  /** Goes on until something was found or everything was looked at. */
+  #dropAll(level: Level, chunks: number): boolean {
+    for (let wrapped = this.#cursors[level] === 0; ; ) {
+      if (this.#drop(level, chunks, SLICE_ROWS)) return true;
+      if (this.#cursors[level] !== 0) continue;
+      if (wrapped) return false;
+      wrapped = true;
+    }
+  }
+
+  /** Looks at `rowsMax` rows and takes what it may from up to `chunks` of them. False: found none. */
+  #drop(level: Level, chunks: number, rowsMax: number): boolean {
+    const begin = this.#cursors[level];
+    const rows = this.#sql.scan.all(begin, rowsMax);
+    let dropped = 0;
+    for (const row of rows) {
+      this.#cursors[level] = row.first + row.count;
+      if (!this.#take(level, row)) continue;
+      dropped += 1;
+      if (dropped >= chunks) return true;
+    }
+    if (rows.length < rowsMax) {
+      this.#cursors[level] = 0;
+      if (level === 'delivered' && begin === 0 && dropped === 0) this.#nothingDelivered = true;
+    }
+    return dropped > 0;
+  }
+
+  #take(level: Level, row: ChunkRow): boolean {
+    const needing = [...this.#lanes.values()].filter((lane) => needsSome(lane, row));
+    if (level === 'delivered') {
+      if (needing.length > 0) return false;
+      this.#remove(row.first, row.count);
+      return true;
+    }
+    if (level === 'normal' && needing.length > 0 && needing.every((lane) => lane.lane === 'high'))
+      return false;
+    return this.#evict(row, level);
+  }
+
+  #evict(row: ChunkRow, level: Level): boolean {
+    const chunk = this.#sql.bytes.get(row.first)?.bytes;
+    if (chunk === undefined) return false;
+    const names = { id: () => 0, text: (id: number) => this.#sql.text.get(id)?.text };
+    const spare = level === 'normal' ? 'high' : undefined;
+    const eviction = evict(chunk, row.first, (route) => this.#laneOfRoute.get(route), spare, names);
+    if (eviction.removed === 0) return false;
+    for (const loss of eviction.losses) this.#losses.evict(loss);
+    this.#countRemoved(eviction.removed);
+    if (eviction.bytes === undefined) {
+      this.#sql.remove.run(row.first);
+    } else {
+      const lanes = BigInt(eviction.lanesLow) + BigInt(eviction.lanesHigh) * 2n ** 31n;
+      this.#sql.rewrite.run(lanes, crc32(eviction.bytes), eviction.bytes, row.first);
+    }
+    return true;
+  }
+
+  #dropAged(wallMs: number): boolean {
+    const rows = this.#sql.scan.all(this.#cursors.aged, SLICE_ROWS);
+    let dropped = 0;
+    for (const row of rows) {
+      // Order is the offset: what comes after a young one is young, whatever its clock said.
+      if (row.to_ms >= wallMs - this.#limits.ageMsMax) {
+        rows.length = 0;
+        break;
+      }
+      this.#cursors.aged = row.first + row.count;
+      if (this.#take('delivered', row)) dropped += 1;
+      if (dropped >= SLICE_CHUNKS) return true;
+    }
+    if (rows.length === SLICE_ROWS) return true;
+    this.#cursors.aged = 0;
+    this.#agedAtMs = wallMs;
+    return false;
+  }
+
+  #isTooLarge(): boolean {
+    return numberPragma(this.#database, 'page_count') > this.#pagesMax;
+  }
+
+  /** Gives pages back where the file is larger than it may be now. */
+  #shrink(): boolean {
+    if (!this.#isTooLarge() || numberPragma(this.#database, 'freelist_count') === 0) return false;
+    this.#database.pragma(`incremental_vacuum(${VACUUM_PAGES})`);
+    this.#database.pragma(`max_page_count = ${this.#pagesMax}`);
+    return true;
+  }
+
+  #remove(first: number, count: number): void {
+    this.#sql.remove.run(first);
+    // What was evicted from it before was counted then: at worst `records` is a little low for a while.
+    this.#countRemoved(count);
+  }
+
+  #countRemoved(count: number): void {
+    this.#removed += count;
+    this.#sql.saveRemoved.run(String(this.#removed));
+  }
+}
+
+function prepare(database: Database) {
+  const columns = 'first, count, lanes & 2147483647 AS low, lanes >> 31 AS high, to_ms';
+  return {
+    scan: database.prepare<[number, number], ChunkRow>(
+      `SELECT ${columns} FROM chunk WHERE first >= ? ORDER BY first LIMIT ?`,
+    ),
+    one: database.prepare<[number], ChunkRow>(`SELECT ${columns} FROM chunk WHERE first = ?`),
+    bytes: database.prepare<[number], { bytes: Buffer }>('SELECT bytes FROM chunk WHERE first = ?'),
+    oldest: database.prepare<[], { from_ms: number }>('SELECT from_ms FROM chunk ORDER BY first LIMIT 1'),
+    routes: database.prepare<[], { id: number; json: string }>('SELECT id, json FROM route'),
+    text: database.prepare<[number], { text: string }>('SELECT text FROM dictionary WHERE id = ?'),
+    remove: database.prepare<[number]>('DELETE FROM chunk WHERE first = ?'),
+    rewrite: database.prepare<[bigint, number, Buffer, number]>(
+      'UPDATE chunk SET lanes = ?, crc = ?, bytes = ? WHERE first = ?',
+    ),
+    removed: database.prepare<[], { value: string }>("SELECT value FROM meta WHERE name = 'removed'"),
+    saveRemoved: database.prepare<[string]>(
+      "INSERT OR REPLACE INTO meta (name, value) VALUES ('removed', ?)",
+    ),
+  };
+}
+
+type Sql = ReturnType<typeof prepare>;

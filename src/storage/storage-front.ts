@@ -1,0 +1,439 @@
+/**
+ * The main thread's side of the journal: what Storage promises, on top of a Transport that reaches the database.
+ *
+ *   given ──▶ forming ──turn over, someone waits──▶ sealed ──▶ committing ──ok──▶ callbacks, listeners
+ *                                                                  └──failed──▶ again after 0.25, 0.5, … 5 s
+ *
+ * While one batch commits the next one forms, and is as large as the disk was slow: group commit by itself. What
+ * is asked for at start (routes, dictionary, ledger, pairs) is held here and written through.
+ */
+import type { Clock, Timer } from '../core/clock.js';
+import { invariant } from '../core/error.js';
+import type { KeyValueDoor } from '../core/key-value.js';
+import type { Log } from '../core/log.js';
+import type { Content } from '../core/record.js';
+import type { Lane, Route } from '../core/route.js';
+import type { JournalSnapshot } from '../core/snapshot.js';
+import type { Batch } from './batch.js';
+import { Dictionary } from './dictionary.js';
+import { type Floor, FormingBatch } from './forming-batch.js';
+import { LedgerBook } from './ledger-book.js';
+import { PairBook } from './pair-book.js';
+import { readChunkMessage, sliceOf } from './record-slice.js';
+import { RouteBook } from './route-book.js';
+import type { BridgeState, Ledger, Loss, RecordSlice, Storage } from './storage.js';
+import type { CommitOutcome, News, Opened, Transport } from './transport.js';
+
+/** A larger commit keeps every waiting PUBACK waiting: 0.1 s of a card that writes 10 MB/s. */
+export const COMMIT_BYTES_MAX = 1024 * 1024;
+/** What may wait for a disk that fails or hangs, in a gateway that has 120 MB for everything. */
+export const BUFFER_BYTES_MAX = 32 * 1024 * 1024;
+/** Rooms of committed batches, kept for the next ones. */
+const ROOMS_KEPT = 3;
+const ROOM_BYTES_MAX = 2 * COMMIT_BYTES_MAX;
+
+const RETRY_DELAY_MS_MIN = 250;
+const RETRY_DELAY_MS_MAX = 5000;
+/** A stop waits this long for the last commit; systemd gives the whole process ten seconds. */
+const STOP_WAIT_MS_MAX = 5000;
+
+type MessageContent = Content & { readonly kind: 'message' };
+
+export interface FrontOptions {
+  readonly path: string;
+  readonly maxCommitDelayMs: number;
+  readonly log: Log;
+  readonly clock: Clock;
+  /** Calls back when the present synchronous turn is over. */
+  readonly endOfTurn: (run: () => void) => void;
+}
+
+export class StorageFront implements Storage {
+  readonly name = 'journal';
+  readonly #options: FrontOptions;
+  readonly #transport: Transport;
+  readonly #routes = new RouteBook();
+  readonly #ledger = new LedgerBook();
+  readonly #pairs = new PairBook();
+  readonly #bridges = new Map<string, BridgeState>();
+  readonly #floors = new Map<number, Floor>();
+  readonly #listeners = new Set<(head: number) => void>();
+  readonly #rooms: ArrayBuffer[] = [];
+  readonly #dictionary = new Dictionary((id, text) => this.#forming.texts.push([id, text]));
+  #forming = new FormingBatch();
+  /** Full batches that wait for their turn; more than one only while the disk is slower than the door. */
+  #sealed: FormingBatch[] = [];
+  #committing: FormingBatch | undefined;
+  #sentAtMs = 0;
+  /** Bytes of Records in all batches but the forming one. */
+  #bytesWaiting = 0;
+  #flushDue = false;
+  #delay: Timer | undefined;
+  #retained: readonly Uint8Array[] = [];
+  #journalId = '';
+  #head = 0;
+  #state: 'new' | 'open' | 'stopping' | 'closed' = 'new';
+  #news: News | undefined;
+  #losses: readonly Loss[] = [];
+  #damage: JournalSnapshot['damage'] = [];
+  #failing: { readonly sinceMs: number; tries: number; reason: string; timer: Timer | undefined } | undefined;
+  #commits = 0;
+  #commitMs = 0;
+  #bytesAppended = 0;
+  #idle: (() => void) | undefined;
+
+  constructor(options: FrontOptions, transport: Transport) {
+    this.#options = options;
+    this.#transport = transport;
+  }
+
+  async start(): Promise<void> {
+    invariant(this.#state === 'new', 'a journal is started once');
+    const opened = await this.#transport.open((news) => this.#hear(news));
+    this.#load(opened);
+    this.#state = 'open';
+    for (const note of opened.notes)
+      this.#options.log.warn({ path: this.#options.path, note }, 'Journal was repaired');
+    this.#options.log.info(
+      { path: this.#options.path, journalId: this.#journalId, head: this.#head, bytes: opened.news.bytes },
+      'Journal is open',
+    );
+  }
+
+  async stop(): Promise<void> {
+    if (this.#state !== 'open') {
+      this.#state = 'closed';
+      return;
+    }
+    this.#state = 'stopping';
+    this.#flush();
+    await this.#drained();
+    this.#delay?.cancel();
+    this.#failing?.timer?.cancel();
+    this.#state = 'closed';
+    const unsaved = this.#committing !== undefined || this.#sealed.length > 0;
+    await this.#transport.close();
+    if (unsaved) {
+      this.#options.log.error({ path: this.#options.path }, 'Journal closed before its last commit was done');
+    }
+  }
+
+  get journalId(): string {
+    invariant(this.#journalId !== '', 'journalId is known once the journal is open');
+    return this.#journalId;
+  }
+
+  get head(): number {
+    return this.#head;
+  }
+
+  routeId(route: Route): number {
+    const { routes } = this.#forming;
+    const before = routes.length;
+    const id = this.#routes.id(route, this.#forming);
+    if (routes.length > before) this.#touch();
+    return id;
+  }
+
+  route(routeId: number): Route | undefined {
+    return this.#routes.route(routeId);
+  }
+
+  append(content: Content, routes: readonly number[], acceptedAtMs: number, urgent: boolean): boolean {
+    if (this.#isFull()) return false;
+    const forming = this.#forming;
+    let lanesLow = 0;
+    let lanesHigh = 0;
+    for (const id of routes) {
+      const entry = this.#routes.entry(id);
+      lanesLow |= entry.low;
+      lanesHigh |= entry.high;
+    }
+    const before = forming.recordsBytes;
+    forming.append(content, routes, acceptedAtMs, this.#dictionary, lanesLow, lanesHigh);
+    this.#bytesAppended += forming.recordsBytes - before;
+    for (const id of routes) this.#ledger.produced(this.#routes.entry(id).route.bridge, forming);
+    this.#wake(urgent);
+    return true;
+  }
+
+  afterCommit(then: (head: number) => void): void {
+    this.#forming.callbacks.push(then);
+    this.#forming.touched = true;
+    this.#wake(true);
+  }
+
+  onCommitted(listener: (head: number) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async read(bridge: string, lane: Lane, from: number, bytesMax: number): Promise<RecordSlice> {
+    const found = this.#routes.lane(bridge, lane);
+    let next = Math.max(1, from);
+    while (found !== undefined && next <= this.#head) {
+      const answer = await this.#transport.read({ bit: found.bit, from: next, bytesMax });
+      const slice = sliceOf(answer, next, bytesMax, found.routes, this.#dictionary);
+      if (slice.records.length > 0) return slice;
+      // Nothing of this lane in what was scanned so far: on, in slices, so that commits get their turn.
+      next = slice.next;
+    }
+    return { records: [], next: Math.max(next, this.#head + 1) };
+  }
+
+  bridge(name: string): BridgeState | undefined {
+    return this.#bridges.get(name);
+  }
+
+  saveBridge(
+    name: string,
+    state: Uint8Array,
+    moved: { readonly delivered: number; readonly lost: number },
+  ): void {
+    const bytes = new Uint8Array(state);
+    this.#bridges.set(name, { bytes });
+    const entry = this.#forming.bridges.get(name);
+    this.#forming.bridges.set(name, {
+      state: bytes,
+      delivered: (entry?.delivered ?? 0) + moved.delivered,
+      lost: (entry?.lost ?? 0) + moved.lost,
+    });
+    this.#ledger.moved(name, moved);
+    this.#touch();
+  }
+
+  ledger(bridge: string): Ledger {
+    return this.#ledger.of(bridge);
+  }
+
+  lose(loss: Loss): void {
+    this.#forming.lose(loss);
+    this.#touch();
+  }
+
+  keepFrom(bridge: string, lane: Lane, offset: number, held: readonly number[] = []): void {
+    const found = this.#routes.lane(bridge, lane);
+    // Travels with the next commit: it only matters when the journal trims.
+    if (found !== undefined) this.#floors.set(found.bit, { offset, held });
+  }
+
+  *retained(): Iterable<MessageContent> {
+    const chunks = this.#retained;
+    this.#retained = [];
+    for (const chunk of chunks) yield readChunkMessage(chunk);
+  }
+
+  putRetained(message: MessageContent['message'], storedAtMs: number): void {
+    this.#forming.retained.set(message.topic, message.payload.length === 0 ? null : { message, storedAtMs });
+    this.#touch();
+  }
+
+  keyValue(part: string): KeyValueDoor {
+    return this.#pairs.door(part, (key, value) => {
+      const { pairs } = this.#forming;
+      const changed = pairs.get(part) ?? new Map<string, Uint8Array | null>();
+      pairs.set(part, changed.set(key, value));
+      this.#touch();
+    });
+  }
+
+  snapshot(): JournalSnapshot {
+    const news = this.#news;
+    const failing = this.#failing;
+    const reason = failing?.reason ?? (this.#isFull() ? this.#whyFull() : undefined);
+    return {
+      state: failing !== undefined ? 'failing' : this.#isFull() ? 'full' : 'ok',
+      ...(reason !== undefined && { reason }),
+      path: this.#options.path,
+      bytes: news?.bytes ?? 0,
+      records: news?.records ?? 0,
+      oldest: news?.oldestMs ?? null,
+      newest: news?.newestMs ?? null,
+      commits: this.#commits,
+      commitMs: this.#commitMs,
+      bytesAppended: this.#bytesAppended,
+      losses: this.#losses,
+      damage: this.#damage,
+    };
+  }
+
+  /** Sends what has formed so far, without waiting for anything. */
+  protected flushNow(): void {
+    this.#flush();
+  }
+
+  /** Forgets what was not committed, as a crash would; nothing is called back. */
+  protected forget(): void {
+    this.#state = 'closed';
+    this.#delay?.cancel();
+    this.#failing?.timer?.cancel();
+    this.#sealed = [];
+    this.#committing = undefined;
+    this.#forming = new FormingBatch();
+  }
+
+  #load(opened: Opened): void {
+    this.#journalId = opened.journalId;
+    this.#head = opened.head;
+    for (const [id, text] of opened.texts) this.#dictionary.load(id, text);
+    for (const [bit, bridge, lane] of opened.lanes) this.#routes.loadLane(bit, bridge, lane as Lane);
+    for (const [id, json] of opened.routes) this.#routes.load(id, json);
+    for (const [bridge, produced, delivered, lost] of opened.ledgers) {
+      this.#ledger.load(bridge, { produced, delivered, lost });
+    }
+    for (const [name, bytes] of opened.bridges) this.#bridges.set(name, { bytes });
+    for (const [part, key, value] of opened.pairs) this.#pairs.load(part, key, value);
+    this.#retained = opened.retained;
+    this.#hear(opened.news);
+  }
+
+  #hear(news: News): void {
+    this.#news = news;
+    for (const [bridge, count] of news.evicted) this.#ledger.moved(bridge, { delivered: 0, lost: count });
+    if (news.losses !== undefined) this.#losses = news.losses;
+    if (news.damage !== undefined) this.#damage = news.damage;
+  }
+
+  #isFull(): boolean {
+    return this.#news?.full === true || this.#bytesWaiting + this.#forming.recordsBytes >= BUFFER_BYTES_MAX;
+  }
+
+  #whyFull(): string {
+    return this.#news?.full === true
+      ? 'journal.max_size is reached and nothing may be dropped'
+      : 'the disk is slower than what arrives: its buffer is full';
+  }
+
+  #touch(): void {
+    this.#forming.touched = true;
+    this.#wake(false);
+  }
+
+  #wake(urgent: boolean): void {
+    if (this.#state !== 'open') return;
+    if (urgent || this.#forming.recordsBytes >= COMMIT_BYTES_MAX) {
+      this.#forming.urgent = true;
+      if (this.#flushDue) return;
+      this.#flushDue = true;
+      // What one turn gives belongs together: it is sent when the turn is over, not before.
+      this.#options.endOfTurn(() => {
+        this.#flushDue = false;
+        if (this.#state === 'open') this.#turnOver();
+      });
+      return;
+    }
+    if (this.#delay !== undefined) return;
+    const { clock, maxCommitDelayMs } = this.#options;
+    this.#delay = clock.at(clock.monotonicMs() + maxCommitDelayMs, () => {
+      this.#delay = undefined;
+      this.#flush();
+    });
+  }
+
+  #turnOver(): void {
+    // While a batch is under way the next one keeps growing, up to what one commit should hold.
+    if (this.#committing === undefined || this.#forming.recordsBytes >= COMMIT_BYTES_MAX) this.#flush();
+  }
+
+  #flush(): void {
+    this.#delay?.cancel();
+    this.#delay = undefined;
+    if (this.#forming.touched) {
+      // While one is at the disk, and nothing is over its size, there is no point in having more batches.
+      if (this.#committing !== undefined && this.#forming.recordsBytes < COMMIT_BYTES_MAX) {
+        this.#forming.urgent = true;
+        return;
+      }
+      this.#seal();
+    }
+    this.#pump();
+  }
+
+  #seal(): void {
+    this.#bytesWaiting += this.#forming.recordsBytes;
+    this.#sealed.push(this.#forming);
+    this.#forming = new FormingBatch(this.#rooms.pop());
+    this.#delay?.cancel();
+    this.#delay = undefined;
+  }
+
+  #pump(): void {
+    if (this.#committing !== undefined) return;
+    if (this.#sealed.length === 0 && this.#forming.urgent) this.#seal();
+    const next = this.#sealed.shift();
+    if (next === undefined) return;
+    this.#committing = next;
+    const batch = next.seal(this.#floors);
+    this.#floors.clear();
+    this.#send(batch);
+  }
+
+  #send(batch: Batch): void {
+    const { clock } = this.#options;
+    this.#sentAtMs = clock.monotonicMs();
+    this.#transport.commit(batch, clock.wallMs(), (outcome) => this.#done(outcome));
+  }
+
+  #done(outcome: CommitOutcome): void {
+    const batch = this.#committing;
+    if (batch === undefined) return;
+    if (!outcome.ok) {
+      this.#failed(outcome.code, outcome.reason, outcome.batch);
+      return;
+    }
+    this.#committing = undefined;
+    this.#bytesWaiting -= batch.recordsBytes;
+    this.#commits += 1;
+    this.#commitMs = this.#options.clock.monotonicMs() - this.#sentAtMs;
+    this.#recovered();
+    this.#keepRoom(outcome.batch.records);
+    const moved = outcome.head !== this.#head;
+    this.#head = outcome.head;
+    this.#hear(outcome.news);
+    // The disk first: what its callers do now goes into the batch after the next.
+    this.#pump();
+    for (const then of batch.callbacks) then(outcome.head);
+    if (moved) for (const listener of this.#listeners) listener(outcome.head);
+    if (this.#committing === undefined) this.#idle?.();
+  }
+
+  #keepRoom(room: ArrayBuffer): void {
+    if (room.byteLength <= ROOM_BYTES_MAX && this.#rooms.length < ROOMS_KEPT) this.#rooms.push(room);
+  }
+
+  #failed(code: string, reason: string, batch: Batch): void {
+    const { clock, log, path } = this.#options;
+    if (this.#state === 'closed') return;
+    if (this.#failing === undefined) {
+      this.#failing = { sinceMs: clock.monotonicMs(), tries: 0, reason, timer: undefined };
+      log.error({ path, code, reason }, 'Journal cannot be written; nothing is acknowledged until it can');
+    }
+    const failing = this.#failing;
+    failing.reason = reason;
+    const delayMs = Math.min(RETRY_DELAY_MS_MAX, RETRY_DELAY_MS_MIN * 2 ** failing.tries);
+    failing.tries = Math.min(failing.tries + 1, 16);
+    failing.timer = clock.at(clock.monotonicMs() + delayMs, () => this.#send(batch));
+  }
+
+  #recovered(): void {
+    const failing = this.#failing;
+    if (failing === undefined) return;
+    this.#failing = undefined;
+    const failedMs = Math.round(this.#options.clock.monotonicMs() - failing.sinceMs);
+    this.#options.log.info({ path: this.#options.path, failedMs }, 'Journal can be written again');
+  }
+
+  /** Resolves when nothing waits any more, or after the time a stop may take. */
+  #drained(): Promise<void> {
+    if (this.#committing === undefined) return Promise.resolve();
+    const { clock } = this.#options;
+    return new Promise((resolve) => {
+      const timer = clock.at(clock.monotonicMs() + STOP_WAIT_MS_MAX, resolve);
+      this.#idle = () => {
+        if (this.#forming.touched || this.#sealed.length > 0) return this.#flush();
+        timer.cancel();
+        resolve();
+      };
+    });
+  }
+}

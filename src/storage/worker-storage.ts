@@ -1,0 +1,150 @@
+/**
+ * The journal of a running gateway: the front on the main thread, the database in a worker thread. If the worker
+ * ends on its own, `onFatal` is called, which ends the process: what was acknowledged is on disk, and a new
+ * process starts from there.
+ */
+import { Worker } from 'node:worker_threads';
+import type { Clock } from '../core/clock.js';
+import { GodwitError, reasonOf } from '../core/error.js';
+import type { Log } from '../core/log.js';
+import type { Batch } from './batch.js';
+import { type JournalSettings, limitsOf } from './limits.js';
+import { StorageFront } from './storage-front.js';
+import type { CommitOutcome, News, Opened, ReadAnswer, ReadRequest, Transport } from './transport.js';
+import type { FromWorker, ToWorker, WorkerData } from './worker-protocol.js';
+
+export interface WorkerStorageOptions {
+  readonly path: string;
+  readonly config: JournalSettings;
+  readonly log: Log;
+  readonly clock: Clock;
+  /** The worker died: the process must end. */
+  readonly onFatal: (fault: Error) => void;
+  /** Where the compiled worker is; beside this file unless a test runs from sources. */
+  readonly workerUrl?: URL;
+}
+
+/** A worker that hangs in a disk call cannot be asked; the process ends without it. */
+const CLOSE_WAIT_MS_MAX = 2000;
+
+export class WorkerStorage extends StorageFront {
+  constructor(options: WorkerStorageOptions) {
+    super(
+      {
+        path: options.path,
+        maxCommitDelayMs: options.config.max_commit_delay,
+        log: options.log,
+        clock: options.clock,
+        endOfTurn: (run) => setImmediate(run),
+      },
+      new WorkerTransport(options),
+    );
+  }
+}
+
+class WorkerTransport implements Transport {
+  readonly #options: WorkerStorageOptions;
+  readonly #reads = new Map<number, (answer: ReadAnswer) => void>();
+  #worker: Worker | undefined;
+  #nextRead = 1;
+  #done: ((outcome: CommitOutcome) => void) | undefined;
+  #closed: (() => void) | undefined;
+  #ending = false;
+
+  constructor(options: WorkerStorageOptions) {
+    this.#options = options;
+  }
+
+  open(listen: (news: News) => void): Promise<Opened> {
+    const { path, config, clock, workerUrl } = this.#options;
+    const data: WorkerData = { ...limitsOf(path, config), wallMs: clock.wallMs() };
+    const worker = new Worker(workerUrl ?? new URL('./worker.js', import.meta.url), { workerData: data });
+    this.#worker = worker;
+    return new Promise((resolve, reject) => {
+      let isOpen = false;
+      worker.on('message', (message: FromWorker) => {
+        if (message.kind === 'opened') {
+          isOpen = true;
+          resolve(message.opened);
+        } else if (message.kind === 'refused') {
+          this.#ending = true;
+          reject(new GodwitError(message.code, message.message, { ...message.fields }));
+        } else {
+          this.#hear(message, listen);
+        }
+      });
+      worker.on('error', (fault) => {
+        if (isOpen) this.#fatal(fault);
+        else reject(fault);
+      });
+      worker.on('exit', (code) => {
+        this.#closed?.();
+        if (!this.#ending) this.#fatal(new Error(`the storage worker ended with code ${code}`));
+      });
+    });
+  }
+
+  commit(batch: Batch, wallMs: number, done: (outcome: CommitOutcome) => void): void {
+    this.#done = done;
+    this.#say({ kind: 'commit', batch, wallMs }, [batch.records, batch.operations]);
+  }
+
+  read(request: ReadRequest): Promise<ReadAnswer> {
+    const id = this.#nextRead;
+    this.#nextRead += 1;
+    return new Promise((resolve) => {
+      this.#reads.set(id, resolve);
+      this.#say({ kind: 'read', id, request });
+    });
+  }
+
+  async close(): Promise<void> {
+    const worker = this.#worker;
+    if (worker === undefined) return;
+    this.#worker = undefined;
+    this.#ending = true;
+    const { clock } = this.#options;
+    await new Promise<void>((resolve) => {
+      const timer = clock.at(clock.monotonicMs() + CLOSE_WAIT_MS_MAX, resolve);
+      this.#closed = () => {
+        timer.cancel();
+        resolve();
+      };
+      const message: ToWorker = { kind: 'close' };
+      worker.postMessage(message);
+    });
+    void worker.terminate();
+  }
+
+  #hear(message: FromWorker, listen: (news: News) => void): void {
+    switch (message.kind) {
+      case 'outcome': {
+        const done = this.#done;
+        this.#done = undefined;
+        done?.(message.outcome);
+        return;
+      }
+      case 'answer':
+        this.#reads.get(message.id)?.(message.answer);
+        this.#reads.delete(message.id);
+        return;
+      case 'news':
+        listen(message.news);
+        return;
+      case 'closed':
+        this.#closed?.();
+        return;
+    }
+  }
+
+  #say(message: ToWorker, transfer: readonly ArrayBuffer[] = []): void {
+    this.#worker?.postMessage(message, transfer);
+  }
+
+  #fatal(fault: unknown): void {
+    if (this.#ending) return;
+    this.#ending = true;
+    const sentence = `The storage worker died: ${reasonOf(fault)}`;
+    this.#options.onFatal(new GodwitError('STORAGE_WORKER_DIED', sentence, { cause: fault }));
+  }
+}
