@@ -1,0 +1,591 @@
+/**
+ * What is between the journal and the server: which Records are in flight, under which identifier, and how far the
+ * bridge has come. No socket, disk or clock here.
+ *
+ *   QoS 0   offer ──▶ waiting ──written──▶ done
+ *   QoS 1   offer ──▶ waiting ──PUBLISH──▶ sent ──PUBACK──▶ done
+ *   QoS 2   offer ──▶ waiting ──(commit) PUBLISH──▶ sent ──PUBREC──▶ acknowledged ──(commit) PUBREL──▶ released ──PUBCOMP──▶ done
+ *
+ * Two things must be durable before they are seen on the wire, both only at QoS 2: which identifier a Record has
+ * (sent again under another it would be a new message), and its release (once the server lets the identifier go, the
+ * same PUBLISH sent again would be a new message) [MQTT5-4.3.3]. `save` gives the state to be stored, `committed`
+ * says that it is; many messages share one. All else is told to the disk later, in passing: forgetting it
+ * costs a repetition at QoS 1 and nothing at QoS 2.
+ *
+ * Entries stand in a ring in the order of the journal:
+ *
+ *      head            toSend          toFill          tail
+ *       │  done, sent … │  waiting …    │  no content … │     next: first offset never offered
+ *
+ * After a lost connection the content of what is open is not kept but read from the journal again, as after a
+ * restart: one path. `offer` fills it in.
+ */
+import { invariant } from '../core/error.js';
+import type { QoS } from '../core/message.js';
+import type { Record } from '../core/record.js';
+import type { Route } from '../core/route.js';
+import { ReasonCode } from '../mqtt/reason-code.js';
+import { encodeState, type OpenEntry, type SavedState } from './bridge-state.js';
+import { CONTROL, PacketIdentifiers } from './packet-identifiers.js';
+
+/** Where packets go. `refused`: the server cannot take it (too large); `expired`: its time is over. */
+export interface Wire {
+  /** Whether there is room for another packet. */
+  readonly writable: boolean;
+  publish(record: Record, route: Route, qos: QoS, packetIdentifier: number, dup: boolean): Written;
+  pubrel(packetIdentifier: number): void;
+}
+
+export type Written = 'sent' | 'refused' | 'expired';
+
+/** What this connection's server allows. */
+export interface Limits {
+  /** Unacknowledged PUBLISHes above QoS 0. */
+  readonly window: number;
+  /** Of these, QoS 2. */
+  readonly windowQoS2: number;
+  readonly maximumQoS: QoS;
+}
+
+export interface LostRecord {
+  readonly reason: 'refused' | 'expired';
+  readonly topic: string;
+  readonly acceptedAtMs: number;
+}
+
+/** Handed to storage by the shell; `committed` gets it back. */
+export interface Save {
+  readonly bytes: Uint8Array;
+  readonly delivered: number;
+  readonly lost: readonly LostRecord[];
+  /** What is still needed of the journal: all from here on, and those before it that are open. */
+  readonly keepFrom: number;
+  readonly held: readonly number[];
+  readonly generation: number;
+  readonly tail: number;
+  readonly released: readonly number[];
+}
+
+/** What an acknowledgement meant. */
+export type Acknowledged =
+  | 'ok'
+  /** Nothing of ours has this identifier in that phase. */
+  | 'unknown'
+  /** The server is over its quota: send nothing for a while, then `retry`. */
+  | 'quota';
+
+const DONE = 0;
+const WAITING = 1;
+const SENT = 2;
+/** Sent over an earlier connection: goes again with DUP and the same identifier. */
+const AGAIN = 3;
+const ACKNOWLEDGED = 4;
+const RELEASED = 5;
+
+/** Content held for a commit or for the socket. A Record may have a megabyte: the window alone is no bound. */
+const HELD_BYTES_MAX = 4 * 1024 * 1024;
+/** What one sample is taken to weigh; a guess is enough for a bound. */
+const SAMPLE_BYTES = 200;
+const PASSED_UNSAVED_MAX = 10_000;
+
+export class BridgeSession {
+  readonly #capacity: number;
+  readonly #offset: Float64Array;
+  readonly #identifier: Uint16Array;
+  readonly #qos: Uint8Array;
+  readonly #phase: Uint8Array;
+  /** Whether it counts against this connection's window. */
+  readonly #onWire: Uint8Array;
+  /** 0: it was counted as lost (here or by the journal) and must not count as delivered too. */
+  readonly #credit: Uint8Array;
+  readonly #acceptedAtMs: Float64Array;
+  readonly #topic: (string | undefined)[];
+  readonly #record: (Record | undefined)[];
+  readonly #route: (Route | undefined)[];
+  readonly #identifiers: PacketIdentifiers;
+
+  #head = 0;
+  #toSend = 0;
+  #toFill = 0;
+  #tail = 0;
+  /** Entries before this have their identifier on disk. */
+  #committedTail = 0;
+  #next: number;
+  #savedNext: number;
+  #generation: number;
+  #server: string;
+  #clientId: string;
+
+  #limits: Limits = { window: 0, windowQoS2: 0, maximumQoS: 2 };
+  #open = 0;
+  #openQoS2 = 0;
+  #wireCount = 0;
+  #wireCountQoS2 = 0;
+  #heldBytes = 0;
+  #paused = false;
+  /** PUBREC was there; the release is not durable yet. */
+  #toRelease: number[] = [];
+  #pubrels: number[] = [];
+
+  #delivered = 0;
+  #lost: LostRecord[] = [];
+  #saveNeeded: 'no' | 'soon' | 'now' = 'no';
+
+  constructor(state: SavedState, inflightMax: number) {
+    const least = Math.max(4096, 4 * inflightMax, 2 * state.open.length);
+    this.#capacity = 2 ** Math.ceil(Math.log2(least));
+    this.#offset = new Float64Array(this.#capacity);
+    this.#identifier = new Uint16Array(this.#capacity);
+    this.#qos = new Uint8Array(this.#capacity);
+    this.#phase = new Uint8Array(this.#capacity);
+    this.#onWire = new Uint8Array(this.#capacity);
+    this.#credit = new Uint8Array(this.#capacity);
+    this.#acceptedAtMs = new Float64Array(this.#capacity);
+    this.#topic = new Array<string | undefined>(this.#capacity).fill(undefined);
+    this.#record = new Array<Record | undefined>(this.#capacity).fill(undefined);
+    this.#route = new Array<Route | undefined>(this.#capacity).fill(undefined);
+    this.#identifiers = new PacketIdentifiers(state.lastPacketIdentifier);
+    this.#next = state.next;
+    this.#savedNext = state.next;
+    this.#generation = state.generation;
+    this.#server = state.server;
+    this.#clientId = state.clientId;
+    for (const { offset, packetIdentifier, qos, phase } of state.open) {
+      const index = this.#push(offset, qos);
+      this.#phase[this.#at(index)] = phase === 'released' ? RELEASED : qos === 0 ? WAITING : AGAIN;
+      this.#identifier[this.#at(index)] = packetIdentifier;
+      if (packetIdentifier !== 0) this.#identifiers.claim(packetIdentifier, index);
+    }
+    this.#committedTail = this.#tail;
+    this.#toFill = this.#head;
+  }
+
+  /** Whether this server has the session that the state belongs to; if not, Clean Start, lest a stranger's be inherited. */
+  hasSessionWith(server: string, clientId: string): boolean {
+    return this.#server === server && this.#clientId === clientId;
+  }
+
+  /** Open: an identifier is assigned and the exchange is not complete. */
+  get inFlight(): number {
+    return this.#open;
+  }
+
+  /** Sent over this connection and not complete. */
+  get unacknowledged(): number {
+    return this.#wireCount;
+  }
+
+  /** The oldest Record still needed. */
+  get cursor(): number {
+    return this.#head < this.#tail ? (this.#offset[this.#at(this.#head)] as number) : this.#next;
+  }
+
+  /** `now`: something waits for the commit. `soon`: it can wait for company. */
+  get saveNeeded(): 'no' | 'soon' | 'now' {
+    return this.#saveNeeded;
+  }
+
+  /** Delivered and lost since the last `save`. */
+  get unsaved(): { readonly delivered: number; readonly lost: number } {
+    return { delivered: this.#delivered, lost: this.#lost.length };
+  }
+
+  /**
+   * CONNACK. Returns whether a session with messages in flight was lost: they are sent again as new
+   * ones, with the same `gw`, `j` and `seq`. The feed must start again at `cursor`.
+   */
+  connected(server: string, clientId: string, sessionPresent: boolean, limits: Limits): boolean {
+    let lost = false;
+    this.#limits = limits;
+    this.#paused = false;
+    this.#pubrels = [];
+    this.#wireCount = 0;
+    this.#wireCountQoS2 = 0;
+    this.#onWire.fill(0);
+    for (let index = this.#head; index < this.#tail; index += 1) {
+      const at = this.#at(index);
+      const phase = this.#phase[at];
+      if (phase === DONE) continue;
+      if (!sessionPresent && phase !== WAITING) {
+        this.#phase[at] = WAITING;
+        lost = true;
+        this.#lowerQoS(at);
+      } else if (phase === SENT) {
+        this.#phase[at] = AGAIN;
+      } else if (phase === RELEASED) {
+        this.#pubrels.push(this.#identifier[at] as number);
+      }
+    }
+    if (!sessionPresent) {
+      // Before anything is sent: with the old state on disk, a crash would take the new session for the old one
+      // and release messages that it has never seen.
+      this.#generation += 1;
+      this.#server = server;
+      this.#clientId = clientId;
+      this.#committedTail = this.#head;
+      this.#toRelease = [];
+      this.#saveNeeded = 'now';
+    }
+    this.#rewind();
+    return lost;
+  }
+
+  /** The connection is gone: nothing may be sent until `connected`. */
+  disconnected(): void {
+    this.#limits = { window: 0, windowQoS2: 0, maximumQoS: 2 };
+    this.#wireCount = 0;
+    this.#wireCountQoS2 = 0;
+    this.#onWire.fill(0);
+    this.#pubrels = [];
+  }
+
+  /** After a pause for the server's quota. The feed must start again at `cursor`. */
+  retry(): void {
+    this.#paused = false;
+    this.#rewind();
+  }
+
+  /** Offers Records in the order of the journal. `full`: come back after an acknowledgement or a commit. */
+  offer(record: Record, route: Route): 'taken' | 'full' {
+    if (record.offset < this.#next) return this.#fill(record, route);
+    this.#missing(Infinity);
+    const qos = Math.min(route.qos, this.#limits.maximumQoS) as QoS;
+    const window = this.#limits.window;
+    if (
+      this.#tail - this.#toSend >= window ||
+      this.#tail - this.#head >= this.#capacity ||
+      this.#heldBytes >= HELD_BYTES_MAX ||
+      (qos > 0 && this.#open >= window) ||
+      (qos === 2 && this.#openQoS2 >= this.#limits.windowQoS2)
+    ) {
+      return 'full';
+    }
+    const index = this.#push(record.offset, qos);
+    const at = this.#at(index);
+    this.#phase[at] = WAITING;
+    if (qos > 0) {
+      const packetIdentifier = this.#identifiers.take(index);
+      invariant(packetIdentifier !== 0, 'a window below 65,535 leaves an identifier free');
+      this.#identifier[at] = packetIdentifier;
+      if (qos === 2) this.#saveNeeded = 'now';
+    }
+    this.#next = record.offset + 1;
+    this.#toFill = this.#tail;
+    this.#hold(at, record, route);
+    return 'taken';
+  }
+
+  /** All Records before `offset` have been offered: what is open and was not among them is gone from the journal. */
+  passed(offset: number): void {
+    this.#missing(offset);
+    if (offset > this.#next && this.#toFill === this.#tail) {
+      this.#next = offset;
+      // Other bridges' Records alone are worth no write, until a restart would have to look at many again.
+      if (this.#saveNeeded === 'no' && offset - this.#savedNext > PASSED_UNSAVED_MAX)
+        this.#saveNeeded = 'soon';
+    }
+  }
+
+  /** Sends what may be sent now. */
+  pump(wire: Wire): void {
+    let sent = 0;
+    while (sent < this.#pubrels.length && wire.writable) {
+      const packetIdentifier = this.#pubrels[sent] as number;
+      sent += 1;
+      const at = this.#find(packetIdentifier, 2, RELEASED);
+      if (at < 0) continue;
+      wire.pubrel(packetIdentifier);
+      this.#countOnWire(at);
+    }
+    if (sent > 0) this.#pubrels = this.#pubrels.slice(sent);
+    if (this.#paused || this.#limits.window === 0) return;
+    while (this.#toSend < this.#tail && wire.writable) {
+      const at = this.#at(this.#toSend);
+      const phase = this.#phase[at];
+      if (phase === WAITING || phase === AGAIN) {
+        if (!this.#send(at, this.#toSend, phase, wire)) return;
+      }
+      this.#toSend += 1;
+    }
+  }
+
+  puback(packetIdentifier: number, reasonCode: ReasonCode): Acknowledged {
+    const at = this.#find(packetIdentifier, 1, SENT);
+    if (at < 0) return 'unknown';
+    if (mustRetry(reasonCode)) return this.#holdBack(at);
+    this.#complete(at, reasonCode >= 0x80 ? 'refused' : undefined);
+    return 'ok';
+  }
+
+  pubrec(packetIdentifier: number, reasonCode: ReasonCode): Acknowledged {
+    const at = this.#find(packetIdentifier, 2, SENT);
+    if (at < 0) {
+      const index = this.#identifiers.useOf(packetIdentifier);
+      if (index < 0) return 'unknown';
+      // The server had not seen our PUBREL: it is sent again, or leaves after its commit.
+      if (this.#phase[this.#at(index)] === RELEASED) this.#pubrels.push(packetIdentifier);
+      return 'ok';
+    }
+    if (mustRetry(reasonCode)) return this.#holdBack(at);
+    if (reasonCode >= 0x80) this.#complete(at, 'refused');
+    else this.#acknowledge(at);
+    return 'ok';
+  }
+
+  /** Any Reason Code: 0x92 only says that the server had completed it before. */
+  pubcomp(packetIdentifier: number): Acknowledged {
+    const at = this.#find(packetIdentifier, 2, RELEASED);
+    if (at < 0) return 'unknown';
+    this.#complete(at, undefined);
+    return 'ok';
+  }
+
+  /** An identifier for SUBSCRIBE or for the bridge's own status. 0: none is free. */
+  takeControl(): number {
+    return this.#identifiers.take(CONTROL);
+  }
+
+  /** False: it was not taken for control. */
+  freeControl(packetIdentifier: number): boolean {
+    if (this.#identifiers.useOf(packetIdentifier) !== CONTROL) return false;
+    this.#identifiers.free(packetIdentifier);
+    return true;
+  }
+
+  /** The state to be stored, with what has been delivered and lost since the last one. */
+  save(received: readonly number[]): Save {
+    const open: OpenEntry[] = [];
+    for (let index = this.#head; index < this.#tail; index += 1) {
+      const at = this.#at(index);
+      const phase = this.#phase[at] as number;
+      if (phase === DONE) continue;
+      open.push({
+        offset: this.#offset[at] as number,
+        packetIdentifier: this.#identifier[at] as number,
+        qos: this.#qos[at] as QoS,
+        phase: phase >= ACKNOWLEDGED ? 'released' : 'published',
+      });
+    }
+    const save: Save = {
+      bytes: encodeState({
+        server: this.#server,
+        clientId: this.#clientId,
+        generation: this.#generation,
+        lastPacketIdentifier: this.#identifiers.last,
+        next: this.#next,
+        open,
+        received,
+      }),
+      delivered: this.#delivered,
+      lost: this.#lost,
+      keepFrom: this.#next,
+      held: open.map((entry) => entry.offset),
+      generation: this.#generation,
+      tail: this.#tail,
+      released: this.#toRelease,
+    };
+    this.#savedNext = this.#next;
+    this.#delivered = 0;
+    this.#lost = [];
+    this.#toRelease = [];
+    this.#saveNeeded = 'no';
+    return save;
+  }
+
+  /** That state is durable: what waited for it may leave with the next `pump`. */
+  committed(save: Save): void {
+    // The server's session was lost meanwhile: identifiers mean something else now, and a later save covers them.
+    if (save.generation !== this.#generation) return;
+    this.#committedTail = Math.max(this.#committedTail, save.tail);
+    for (const packetIdentifier of save.released) {
+      const at = this.#find(packetIdentifier, 2, ACKNOWLEDGED);
+      if (at < 0) continue;
+      this.#phase[at] = RELEASED;
+      this.#pubrels.push(packetIdentifier);
+    }
+  }
+
+  #at(index: number): number {
+    return index % this.#capacity;
+  }
+
+  #push(offset: number, qos: QoS): number {
+    const index = this.#tail;
+    const at = this.#at(index);
+    this.#offset[at] = offset;
+    this.#qos[at] = qos;
+    this.#identifier[at] = 0;
+    this.#onWire[at] = 0;
+    this.#credit[at] = 1;
+    this.#tail += 1;
+    if (qos > 0) this.#open += 1;
+    if (qos === 2) this.#openQoS2 += 1;
+    return index;
+  }
+
+  #hold(at: number, record: Record, route: Route): void {
+    this.#record[at] = record;
+    this.#route[at] = route;
+    this.#topic[at] =
+      record.content.kind === 'message' ? record.content.message.topic : record.content.set.topic;
+    this.#acceptedAtMs[at] = record.acceptedAtMs;
+    this.#heldBytes += weight(record);
+  }
+
+  #release(at: number): void {
+    const record = this.#record[at];
+    if (record === undefined) return;
+    this.#heldBytes -= weight(record);
+    this.#record[at] = undefined;
+  }
+
+  #find(packetIdentifier: number, qos: QoS, phase: number): number {
+    const index = this.#identifiers.useOf(packetIdentifier);
+    if (index < 0) return -1;
+    const at = this.#at(index);
+    return this.#qos[at] === qos && this.#phase[at] === phase ? at : -1;
+  }
+
+  /** A Record that was offered before: the content of an entry that is to be sent again, or one that is done. */
+  #fill(record: Record, route: Route): 'taken' | 'full' {
+    if (this.#heldBytes >= HELD_BYTES_MAX) return 'full';
+    this.#missing(record.offset);
+    if (this.#toFill === this.#tail) return 'taken';
+    const at = this.#at(this.#toFill);
+    if (this.#offset[at] !== record.offset) return 'taken';
+    this.#toFill += 1;
+    const phase = this.#phase[at];
+    if ((phase === WAITING || phase === AGAIN) && this.#record[at] === undefined)
+      this.#hold(at, record, route);
+    return 'taken';
+  }
+
+  /** Entries before `offset` that still have no content: the journal has evicted them, and counted them as lost. */
+  #missing(offset: number): void {
+    while (this.#toFill < this.#tail) {
+      const at = this.#at(this.#toFill);
+      if ((this.#offset[at] as number) >= offset) return;
+      this.#toFill += 1;
+      const phase = this.#phase[at];
+      if ((phase !== WAITING && phase !== AGAIN) || this.#record[at] !== undefined) continue;
+      this.#credit[at] = 0;
+      // The server may hold the identifier of one that was sent: only PUBREL frees it for sure.
+      if (phase === AGAIN && this.#qos[at] === 2) this.#acknowledge(at);
+      else this.#complete(at, undefined);
+    }
+  }
+
+  #send(at: number, index: number, phase: number, wire: Wire): boolean {
+    const record = this.#record[at];
+    const route = this.#route[at];
+    const qos = this.#qos[at] as QoS;
+    if (record === undefined || route === undefined) return false;
+    if (qos > 0 && this.#wireCount >= this.#limits.window) return false;
+    if (qos === 2 && (index >= this.#committedTail || this.#wireCountQoS2 >= this.#limits.windowQoS2))
+      return false;
+    const again = phase === AGAIN;
+    const written = wire.publish(record, route, qos, this.#identifier[at] as number, again);
+    this.#release(at);
+    if (written === 'sent' && qos > 0) {
+      this.#phase[at] = SENT;
+      this.#countOnWire(at);
+    } else if (written === 'sent') {
+      this.#complete(at, undefined);
+    } else if (again && qos === 2) {
+      this.#lose(at, written);
+      this.#credit[at] = 0;
+      this.#acknowledge(at);
+    } else {
+      this.#complete(at, written);
+    }
+    return true;
+  }
+
+  #countOnWire(at: number): void {
+    if (this.#onWire[at] === 1) return;
+    this.#onWire[at] = 1;
+    this.#wireCount += 1;
+    if (this.#qos[at] === 2) this.#wireCountQoS2 += 1;
+  }
+
+  #acknowledge(at: number): void {
+    this.#phase[at] = ACKNOWLEDGED;
+    this.#toRelease.push(this.#identifier[at] as number);
+    this.#saveNeeded = 'now';
+  }
+
+  #complete(at: number, lost: LostRecord['reason'] | undefined): void {
+    if (this.#credit[at] === 1) {
+      if (lost === undefined) this.#delivered += 1;
+      else this.#lose(at, lost);
+    }
+    this.#release(at);
+    this.#phase[at] = DONE;
+    this.#topic[at] = undefined;
+    this.#route[at] = undefined;
+    const qos = this.#qos[at] as QoS;
+    if (qos > 0) {
+      this.#identifiers.free(this.#identifier[at] as number);
+      this.#open -= 1;
+    }
+    if (qos === 2) this.#openQoS2 -= 1;
+    if (this.#onWire[at] === 1) {
+      this.#onWire[at] = 0;
+      this.#wireCount -= 1;
+      if (qos === 2) this.#wireCountQoS2 -= 1;
+    }
+    while (this.#head < this.#tail && this.#phase[this.#at(this.#head)] === DONE) this.#head += 1;
+    this.#toFill = Math.max(this.#toFill, this.#head);
+    this.#toSend = Math.max(this.#toSend, this.#head);
+    if (this.#saveNeeded === 'no') this.#saveNeeded = 'soon';
+  }
+
+  /** Assigned for a server that took a higher QoS than the one that has it now. */
+  #lowerQoS(at: number): void {
+    const before = this.#qos[at] as QoS;
+    const qos = Math.min(before, this.#limits.maximumQoS) as QoS;
+    if (qos === before) return;
+    this.#qos[at] = qos;
+    if (before === 2) this.#openQoS2 -= 1;
+    if (qos > 0) return;
+    this.#open -= 1;
+    this.#identifiers.free(this.#identifier[at] as number);
+    this.#identifier[at] = 0;
+  }
+
+  #lose(at: number, reason: LostRecord['reason']): void {
+    this.#lost.push({
+      reason,
+      topic: this.#topic[at] ?? '',
+      acceptedAtMs: this.#acceptedAtMs[at] as number,
+    });
+  }
+
+  /** The exchange has ended without the message: it goes again, as a new one, after a pause. */
+  #holdBack(at: number): 'quota' {
+    this.#phase[at] = WAITING;
+    this.#paused = true;
+    if (this.#onWire[at] === 1) {
+      this.#onWire[at] = 0;
+      this.#wireCount -= 1;
+      if (this.#qos[at] === 2) this.#wireCountQoS2 -= 1;
+    }
+    return 'quota';
+  }
+
+  #rewind(): void {
+    this.#toSend = this.#head;
+    this.#toFill = this.#head;
+  }
+}
+
+/** Full for now, or an identifier that the server still takes for another message: neither is a verdict on the message. */
+function mustRetry(reasonCode: ReasonCode): boolean {
+  return reasonCode === ReasonCode.quotaExceeded || reasonCode === ReasonCode.packetIdentifierInUse;
+}
+
+function weight(record: Record): number {
+  return record.content.kind === 'message'
+    ? record.content.message.payload.length + SAMPLE_BYTES
+    : record.content.set.samples.length * SAMPLE_BYTES;
+}

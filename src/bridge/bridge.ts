@@ -1,0 +1,444 @@
+/**
+ * Carries Records from the journal to a server, and what the server sends down to the broker's publish door.
+ *
+ *   journal ─▶ Feed ─▶ BridgeSession ─▶ PublishWriter ─▶ Link ─▶ server
+ *                 Saver ◀──┘                              │
+ *   broker's door ◀─ Incoming ◀── packets ◀───────────────┘     (Control: subscriptions and the gateway's status)
+ *
+ * A shell: what may be sent is decided in bridge-session.ts, what is acknowledged in incoming.ts, whom to ask and
+ * when in link.ts. Each turn handles all that came, saves what must be saved, sends all that may go, and writes once.
+ */
+import type { BridgeConfig } from '../config/schema.js';
+import type { Clock, Timer } from '../core/clock.js';
+import { reasonOf } from '../core/error.js';
+import type { Log } from '../core/log.js';
+import type { Message } from '../core/message.js';
+import type { Part } from '../core/part.js';
+import type { SampleSet } from '../core/sample.js';
+import type { BridgeSnapshot } from '../core/snapshot.js';
+import { encodePayload } from '../mapping/payload.js';
+import type { ConnackPacket, Packet, PublishPacket } from '../mqtt/packet.js';
+import { ReasonCode } from '../mqtt/reason-code.js';
+import type { Storage } from '../storage/storage.js';
+import { BridgeSession, type Wire } from './bridge-session.js';
+import { decodeState, newState } from './bridge-state.js';
+import type { Client } from './client.js';
+import { Control } from './control.js';
+import { reasonName } from './fault.js';
+import { Feed } from './feed.js';
+import { renderGateway } from './forward.js';
+import { Incoming } from './incoming.js';
+import { Link } from './link.js';
+import { TURN_BYTES } from './output.js';
+import { OwnStatus } from './own-status.js';
+import { PublishWriter } from './publish-writer.js';
+import { etaSeconds, Rate } from './rate.js';
+import { Saver } from './saver.js';
+import type { ServerUrl } from './server-url.js';
+import { type Dial, dial, type TlsSecrets } from './transport.js';
+
+export interface BridgeOptions {
+  readonly name: string;
+  readonly config: BridgeConfig;
+  readonly secrets: { readonly password?: string; readonly tls?: TlsSecrets };
+  readonly gateway: {
+    readonly id: string;
+    readonly version: string;
+    /** Milliseconds since the epoch. */
+    readonly since: number;
+    /** Rendered. */
+    readonly statusTopic: string;
+  };
+  readonly storage: Storage;
+  readonly encode?: (set: SampleSet) => Uint8Array;
+  /** The broker's publish door, for what the receive rules bring. Acknowledged upstream only after `accepted(true)`. */
+  readonly publish: (message: Message, accepted: (ok: boolean) => void) => void;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  readonly dial?: Dial;
+}
+
+/** The largest that MQTT can say. */
+const PACKET_SIZE_MAX = 268_435_460;
+/** Debian's mosquitto 2.0.11 disconnects a 3.1.1 client with more unacknowledged at QoS 2, and 3.1.1 has no way to say so. */
+const WINDOW_QOS2_311 = 20;
+/** Some identifiers stay free for SUBSCRIBE and the status. */
+const WINDOW_MAX = 65_000;
+/** A server over its quota is left alone so long. */
+const QUOTA_PAUSE_MS = 5000;
+/** Together well under the five seconds that a stop may take. */
+const SHUTDOWN_PUBACK_MS = 2000;
+const SHUTDOWN_CLOSE_MS = 1000;
+
+export class Bridge implements Part {
+  readonly name: string;
+  readonly #options: BridgeOptions;
+  readonly #clock: Clock;
+  #parts: Parts | undefined;
+  /** Of the present connection; undefined while Records may not be sent. */
+  #wire: Wire | undefined;
+  /** Counts connections: what was begun for an earlier one ends there. */
+  #connection = 0;
+  #isV5 = true;
+  #sessionsLost = 0;
+  #acknowledgedAtMs = 0;
+  #ackTimer: Timer | undefined;
+  #quotaTimer: Timer | undefined;
+  #stopping = false;
+  #awake = false;
+
+  constructor(options: BridgeOptions) {
+    this.#options = options;
+    this.name = `bridge ${options.name}`;
+    this.#clock = options.clock;
+  }
+
+  /** Resolves at once: a server that cannot be reached is a state, not a fault of the start. */
+  async start(): Promise<void> {
+    this.#parts = this.#build();
+    this.#parts.link.start();
+  }
+
+  async stop(): Promise<void> {
+    const parts = this.#parts;
+    if (this.#stopping || parts === undefined) return;
+    this.#stopping = true;
+    parts.stopListening();
+    parts.feed.stop();
+    await parts.control.shutdown(SHUTDOWN_PUBACK_MS);
+    await parts.link.stop(SHUTDOWN_CLOSE_MS);
+    parts.incoming.stop();
+    parts.saver.stop();
+  }
+
+  snapshot(): BridgeSnapshot {
+    const { name, storage } = this.#options;
+    const { link, session, rate } = this.#parts ?? {};
+    const ledger = storage.ledger(name);
+    const inFlight = session?.inFlight ?? 0;
+    const delivered = ledger.delivered + (session?.unsaved.delivered ?? 0);
+    const lost = ledger.lost + (session?.unsaved.lost ?? 0);
+    const waiting = Math.max(0, ledger.produced - delivered - lost - inFlight);
+    const reason = this.#reason();
+    return {
+      state: link?.state ?? 'stopped',
+      ...(reason !== undefined && { reason }),
+      since: link?.sinceMs ?? 0,
+      server: link?.server?.url ?? null,
+      waiting,
+      inFlight,
+      delivered,
+      lost,
+      eta: etaSeconds(waiting + inFlight, rate?.perSecond(delivered, this.#clock.monotonicMs())),
+      sessionsLost: this.#sessionsLost,
+    };
+  }
+
+  #reason(): string | undefined {
+    const { link, control } = this.#parts ?? {};
+    if (link?.state !== 'connected') return link?.reason;
+    if (this.#quotaTimer !== undefined) return 'the server is over its quota; sending is paused';
+    const refused = control?.refused ?? [];
+    return refused.length === 0 ? undefined : `the server refused to subscribe ${refused.join(', ')}`;
+  }
+
+  #build(): Parts {
+    const { config, gateway, log, name, storage } = this.#options;
+    const clock = this.#clock;
+    const saved = storage.bridge(name);
+    const decoded = saved === undefined ? newState : decodeState(saved.bytes);
+    if (decoded === undefined) {
+      log.error(
+        { bridge: name },
+        'Bridge state is unreadable; all that the journal still has for it is sent again',
+      );
+    }
+    const state = decoded ?? newState;
+    const clientId = renderGateway(config.client_id, gateway.id);
+    const status = new OwnStatus(gateway);
+    const rules = config.receive.map(({ filter, qos }) => ({
+      topicFilter: renderGateway(filter, gateway.id),
+      qos,
+    }));
+    const send = (packet: Packet): void => this.#parts?.link.client?.send(packet);
+    const wake = (): void => this.#wake();
+
+    const session = new BridgeSession(state, config.inflight);
+    const incoming = new Incoming(state.received, { publish: this.#options.publish, send, wake, clock });
+    const saver = new Saver(storage, name, session, () => incoming.received, clock, wake);
+    const feed = new Feed(storage, name, 'normal', wake, (fault) => this.#journalFault(fault));
+    const control = new Control(
+      name,
+      rules,
+      status,
+      {
+        takeIdentifier: () => session.takeControl(),
+        freeIdentifier: (packetIdentifier) => session.freeControl(packetIdentifier),
+        send,
+        wake,
+      },
+      clock,
+      log,
+    );
+    const link = new Link(
+      {
+        bridge: name,
+        config,
+        secrets: this.#options.secrets,
+        clientId,
+        dial: this.#options.dial ?? dial,
+        clock,
+        log,
+        random: this.#options.random,
+        will: (allowed) => status.will(allowed),
+        knowsSession: (server) => session.hasSessionWith(server.url, clientId),
+      },
+      {
+        accepted: (server, connack, sessionPresent) =>
+          this.#accepted(server, connack, sessionPresent, clientId),
+        packet: (packet) => this.#packet(packet),
+        turn: () => this.#turn(),
+        closed: () => this.#closed(),
+      },
+    );
+    const rate = new Rate(storage.ledger(name).delivered, clock.monotonicMs());
+    const stopListening = storage.onCommitted(() => feed.grown());
+    return { session, incoming, saver, feed, control, link, rate, stopListening };
+  }
+
+  #accepted(server: ServerUrl, connack: ConnackPacket, sessionPresent: boolean, clientId: string): void {
+    const parts = this.#built();
+    const client = parts.link.client;
+    if (client === undefined) return;
+    const { config, log, name } = this.#options;
+    this.#isV5 = config.version === 5;
+    const window = Math.min(config.inflight, connack.properties?.receiveMaximum ?? 0xffff, WINDOW_MAX);
+    const limits = {
+      isV5: this.#isV5,
+      window,
+      windowQoS2: this.#isV5 ? window : Math.min(window, WINDOW_QOS2_311),
+      maximumQoS: connack.properties?.maximumQoS ?? 2,
+      maximumPacketSize: connack.properties?.maximumPacketSize ?? PACKET_SIZE_MAX,
+      retainAvailable: connack.properties?.retainAvailable !== 0,
+    } as const;
+
+    parts.incoming.connected(this.#isV5, sessionPresent);
+    if (parts.session.connected(server.url, clientId, sessionPresent, limits)) {
+      this.#sessionsLost += 1;
+      log.warn(
+        { bridge: name, server: server.url, inFlight: parts.session.inFlight },
+        'Server does not have the session; what was in flight is sent again',
+      );
+    }
+    const connection = this.#connection;
+    const ready = (): void => {
+      if (connection !== this.#connection || this.#stopping) return;
+      this.#wire = this.#wireTo(client, limits);
+      this.#acknowledgedAtMs = this.#clock.monotonicMs();
+      this.#armAckTimer();
+      parts.link.ready();
+      parts.control.connected(limits);
+      parts.feed.start(parts.session.cursor);
+      this.#wake();
+    };
+    // Nothing may be sent in a session that the disk does not know: see BridgeSession.connected.
+    if (sessionPresent) ready();
+    else parts.saver.now(ready);
+  }
+
+  #closed(): void {
+    const { control, feed, incoming, session } = this.#built();
+    this.#connection += 1;
+    this.#wire = undefined;
+    this.#ackTimer?.cancel();
+    this.#quotaTimer?.cancel();
+    this.#quotaTimer = undefined;
+    feed.stop();
+    session.disconnected();
+    incoming.disconnected();
+    control.disconnected();
+  }
+
+  #packet(packet: Packet): void {
+    const { control, incoming, session } = this.#built();
+    switch (packet.type) {
+      case 'puback': {
+        const outcome = session.puback(packet.packetIdentifier, packet.reasonCode);
+        if (outcome === 'quota') this.#pauseForQuota();
+        else if (outcome === 'unknown') control.puback(packet.packetIdentifier);
+        this.#acknowledgedAtMs = this.#clock.monotonicMs();
+        return;
+      }
+      case 'pubrec':
+        this.#pubrec(packet.packetIdentifier, packet.reasonCode);
+        this.#acknowledgedAtMs = this.#clock.monotonicMs();
+        return;
+      case 'pubcomp':
+        session.pubcomp(packet.packetIdentifier);
+        this.#acknowledgedAtMs = this.#clock.monotonicMs();
+        return;
+      case 'pubrel':
+        incoming.pubrel(packet.packetIdentifier);
+        return;
+      case 'publish':
+        this.#publish(packet);
+        return;
+      case 'suback':
+        control.suback(packet);
+        return;
+      default:
+        // The decoder lets through only what a server may send, and nothing else of it is asked for.
+        return;
+    }
+  }
+
+  #pubrec(packetIdentifier: number, reasonCode: ReasonCode): void {
+    const { link, session } = this.#built();
+    const outcome = session.pubrec(packetIdentifier, reasonCode);
+    if (outcome === 'quota') this.#pauseForQuota();
+    if (outcome !== 'unknown' || reasonCode >= 0x80) return;
+    // The server keeps an identifier that we do not know: it is told to let it go [MQTT5-4.3.3-4].
+    link.client?.send({
+      type: 'pubrel',
+      packetIdentifier,
+      reasonCode: this.#isV5 ? ReasonCode.packetIdentifierNotFound : ReasonCode.success,
+    });
+  }
+
+  #publish(packet: PublishPacket): void {
+    const { control, incoming, link } = this.#built();
+    control.seen(packet.topic, packet.payload);
+    const broken = incoming.publish(packet, control.wants(packet.topic));
+    if (broken === undefined) return;
+    if (this.#isV5) {
+      link.client?.send({ type: 'disconnect', reasonCode: broken });
+      link.client?.flush();
+    }
+    const sentence = `the server broke the protocol: ${reasonName(broken)}`;
+    link.client?.close({ kind: 'protocol', sentence, reasonCode: broken });
+  }
+
+  #pauseForQuota(): void {
+    if (this.#quotaTimer !== undefined) return;
+    const { feed, session } = this.#built();
+    this.#options.log.warn({ bridge: this.#options.name }, 'Server is over its quota; sending pauses');
+    this.#quotaTimer = this.#clock.at(this.#clock.monotonicMs() + QUOTA_PAUSE_MS, () => {
+      this.#quotaTimer = undefined;
+      session.retry();
+      feed.start(session.cursor);
+      this.#wake();
+    });
+  }
+
+  /** Messages in flight and not one acknowledged for so long: the link or the server is dead, whatever TCP says. */
+  #armAckTimer(): void {
+    const { link, session } = this.#built();
+    const limitMs = this.#options.config.ack_timeout;
+    this.#ackTimer = this.#clock.at(this.#acknowledgedAtMs + limitMs, () => {
+      const nowMs = this.#clock.monotonicMs();
+      if (session.unacknowledged === 0) this.#acknowledgedAtMs = nowMs;
+      if (nowMs - this.#acknowledgedAtMs < limitMs) {
+        this.#armAckTimer();
+        return;
+      }
+      const sentence = `the server acknowledged none of ${session.unacknowledged} messages for ${limitMs / 1000} s`;
+      link.client?.close({ kind: 'ack-timeout', sentence });
+    });
+  }
+
+  #journalFault(fault: unknown): void {
+    const sentence = `the journal cannot be read: ${reasonOf(fault)}`;
+    this.#built().link.client?.close({ kind: 'closed', sentence });
+  }
+
+  /** One turn for all that ask within a turn of the event loop. */
+  #wake(): void {
+    if (this.#awake) return;
+    this.#awake = true;
+    queueMicrotask(() => {
+      this.#awake = false;
+      this.#turn();
+    });
+  }
+
+  #turn(): void {
+    const { incoming, link, saver, session } = this.#built();
+    // In this very turn: the messages that were handed to the broker in it go into the same transaction.
+    if (incoming.saveNeeded && link.state !== 'stopped') saver.now(incoming.saving());
+    const wire = this.#wire;
+    if (wire !== undefined) {
+      do {
+        if (!this.#stopping) this.#offer();
+        session.pump(wire);
+        // At QoS 0 all that was taken has left: on, until the turn is full.
+      } while (!this.#stopping && wire.writable && this.#offer());
+    }
+    saver.turn();
+    link.client?.flush();
+  }
+
+  /** Hands Records to the session until it is full. Returns whether it took any. */
+  #offer(): boolean {
+    const { feed, session } = this.#built();
+    let taken = false;
+    for (;;) {
+      const item = feed.peek();
+      if (item === undefined) {
+        const passed = feed.passed();
+        if (passed === undefined) return taken;
+        session.passed(passed);
+        continue;
+      }
+      if (session.offer(item.record, item.route) === 'full') return taken;
+      feed.shift();
+      taken = true;
+    }
+  }
+
+  #wireTo(client: Client, limits: WireLimits): Wire {
+    const { encode = encodePayload, gateway, storage } = this.#options;
+    const writer = new PublishWriter(
+      client.output,
+      encode,
+      { gateway: gateway.id, journalId: storage.journalId },
+      {
+        protocolVersion: limits.isV5 ? 5 : 4,
+        maximumPacketSize: limits.maximumPacketSize,
+        retainAvailable: limits.retainAvailable,
+      },
+    );
+    return {
+      get writable() {
+        return client.writable && client.output.length < TURN_BYTES;
+      },
+      publish: (record, route, qos, packetIdentifier, dup) =>
+        writer.write(record, route, qos, packetIdentifier, dup, this.#clock.wallMs()),
+      pubrel: (packetIdentifier) =>
+        client.send({ type: 'pubrel', packetIdentifier, reasonCode: ReasonCode.success }),
+    };
+  }
+
+  #built(): Parts {
+    if (this.#parts === undefined) throw new Error('the bridge has not been started');
+    return this.#parts;
+  }
+}
+
+interface Parts {
+  readonly session: BridgeSession;
+  readonly incoming: Incoming;
+  readonly saver: Saver;
+  readonly feed: Feed;
+  readonly control: Control;
+  readonly link: Link;
+  readonly rate: Rate;
+  readonly stopListening: () => void;
+}
+
+interface WireLimits {
+  readonly isV5: boolean;
+  readonly maximumPacketSize: number;
+  readonly retainAvailable: boolean;
+}

@@ -1,0 +1,180 @@
+/**
+ * What the bridge says on its own behalf, beside the Records: its subscriptions and the gateway's status. Their
+ * identifiers come from the same set, so each acknowledgement is asked for here first.
+ */
+import type { Clock, Timer } from '../core/clock.js';
+import type { Log } from '../core/log.js';
+import type { QoS } from '../core/message.js';
+import type { Packet, SubackPacket } from '../mqtt/packet.js';
+import { matches } from '../mqtt/topic.js';
+import { reasonName } from './fault.js';
+import type { OwnStatus } from './own-status.js';
+
+export interface ReceiveRule {
+  readonly topicFilter: string;
+  readonly qos: QoS;
+}
+
+export interface ControlDoors {
+  readonly takeIdentifier: () => number;
+  readonly freeIdentifier: (packetIdentifier: number) => void;
+  readonly send: (packet: Packet) => void;
+  readonly wake: () => void;
+}
+
+export interface ControlLimits {
+  readonly isV5: boolean;
+  readonly maximumQoS: QoS;
+  readonly retainAvailable: boolean;
+}
+
+export class Control {
+  readonly #bridge: string;
+  readonly #rules: readonly ReceiveRule[];
+  readonly #status: OwnStatus;
+  readonly #doors: ControlDoors;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  /** Identifiers in use here, with the filter of a SUBSCRIBE or what waits for a PUBACK. */
+  readonly #open = new Map<number, { readonly topicFilter?: string; readonly done?: () => void }>();
+  #limits: ControlLimits | undefined;
+  #refused: readonly string[] = [];
+  #assertion: Timer | undefined;
+
+  constructor(
+    bridge: string,
+    rules: readonly ReceiveRule[],
+    status: OwnStatus,
+    doors: ControlDoors,
+    clock: Clock,
+    log: Log,
+  ) {
+    this.#bridge = bridge;
+    this.#rules = rules;
+    this.#status = status;
+    this.#doors = doors;
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  /** Filters that the server would not subscribe. */
+  get refused(): readonly string[] {
+    return this.#refused;
+  }
+
+  /** Whether a receive rule asked for this topic. */
+  wants(topic: string): boolean {
+    return this.#rules.some((rule) => matches(rule.topicFilter, topic));
+  }
+
+  /** `online` first: the retained message that the subscription brings is then already our own. */
+  connected(limits: ControlLimits): void {
+    this.#limits = limits;
+    this.#refused = [];
+    this.#publish(this.#status.online(this.#clock.monotonicMs()));
+    for (const { topicFilter, qos } of this.#rules) this.#subscribe(topicFilter, qos, 1);
+    if (!this.wants(this.#status.topic)) this.#subscribe(this.#status.topic, 1, 0);
+  }
+
+  disconnected(): void {
+    this.#limits = undefined;
+    this.#assertion?.cancel();
+    this.#assertion = undefined;
+    for (const [packetIdentifier, { done }] of this.#open) {
+      this.#doors.freeIdentifier(packetIdentifier);
+      done?.();
+    }
+    this.#open.clear();
+  }
+
+  /** Says `offline`; resolves with its PUBACK, the end of the connection, or after `limitMs`. */
+  async shutdown(limitMs: number): Promise<void> {
+    if (this.#limits === undefined) return;
+    this.#assertion?.cancel();
+    this.#assertion = undefined;
+    await new Promise<void>((resolve) => {
+      const timer = this.#clock.at(this.#clock.monotonicMs() + limitMs, resolve);
+      this.#publish(this.#status.shutdown(), () => {
+        timer.cancel();
+        resolve();
+      });
+      this.#doors.wake();
+    });
+    this.#limits = undefined;
+  }
+
+  /** A message came; one on our status topic that does not say `online` is a late Will. */
+  seen(topic: string, payload: Uint8Array): void {
+    if (topic !== this.#status.topic || this.#limits === undefined) return;
+    const atMs = this.#status.seen(payload, this.#clock.monotonicMs());
+    if (atMs === undefined) return;
+    this.#assertion = this.#clock.at(atMs, () => {
+      this.#assertion = undefined;
+      this.#publish(this.#status.online(this.#clock.monotonicMs()));
+      this.#doors.wake();
+    });
+  }
+
+  puback(packetIdentifier: number): void {
+    const waiting = this.#open.get(packetIdentifier);
+    if (waiting === undefined) return;
+    this.#free(packetIdentifier);
+    waiting.done?.();
+  }
+
+  suback(packet: SubackPacket): void {
+    const topicFilter = this.#open.get(packet.packetIdentifier)?.topicFilter;
+    if (topicFilter === undefined) return;
+    this.#free(packet.packetIdentifier);
+    const reasonCode = packet.reasonCodes[0] ?? 0;
+    if (reasonCode < 0x80) return;
+    this.#refused = [...this.#refused, topicFilter];
+    this.#log.warn(
+      { bridge: this.#bridge, topicFilter, reason: reasonName(reasonCode) },
+      'Server refused a subscription',
+    );
+  }
+
+  #subscribe(topicFilter: string, qos: QoS, retainHandling: 0 | 1): void {
+    const packetIdentifier = this.#doors.takeIdentifier();
+    const isV5 = this.#limits?.isV5 === true;
+    if (packetIdentifier === 0) return;
+    this.#open.set(packetIdentifier, { topicFilter });
+    this.#doors.send({
+      type: 'subscribe',
+      packetIdentifier,
+      subscriptions: [
+        {
+          topicFilter,
+          qos,
+          // Our late Will comes from our own client identifier: No Local would hide it.
+          noLocal: false,
+          retainAsPublished: isV5,
+          retainHandling: isV5 ? retainHandling : 0,
+        },
+      ],
+    });
+  }
+
+  #publish(payload: Uint8Array, done?: () => void): void {
+    const limits = this.#limits;
+    if (limits === undefined) return;
+    const packetIdentifier = limits.maximumQoS === 0 ? 0 : this.#doors.takeIdentifier();
+    if (packetIdentifier !== 0) this.#open.set(packetIdentifier, done === undefined ? {} : { done });
+    this.#doors.send({
+      type: 'publish',
+      topic: this.#status.topic,
+      payload,
+      qos: packetIdentifier === 0 ? 0 : 1,
+      retain: limits.retainAvailable,
+      dup: false,
+      ...(packetIdentifier !== 0 && { packetIdentifier }),
+    });
+    if (packetIdentifier === 0) done?.();
+  }
+
+  #free(packetIdentifier: number): void {
+    this.#open.delete(packetIdentifier);
+    this.#doors.freeIdentifier(packetIdentifier);
+  }
+}

@@ -1,0 +1,50 @@
+/**
+ * Which messages leave over a bridge, and as what. The gateway's own news (device states, losses) go to every
+ * bridge and are asked first; then the first `forward` rule whose filter matches decides. Pure: asked when a
+ * message is accepted, so that a later change of the rules orphans no backlog.
+ */
+import type { BridgeConfig } from '../config/schema.js';
+import type { Route } from '../core/route.js';
+import { matches } from '../mqtt/topic.js';
+
+export interface ForwardingGateway {
+  readonly id: string;
+  /** Rendered. The bridge tells its server its own status itself: a journalled one would arrive late and lie. */
+  readonly statusTopic?: string;
+}
+
+export function routeFor(
+  bridge: string,
+  config: BridgeConfig,
+  gateway: ForwardingGateway,
+  topic: string,
+): Route | undefined {
+  const own = `godwit/${gateway.id}/`;
+  if (topic === (gateway.statusTopic ?? `${own}status`)) return undefined;
+  if (matches(`${own}devices/+/status`, topic) || topic === `${own}losses`) {
+    return { bridge, lane: 'normal', qos: 1, retain: 'keep', strip: '', prefix: '', properties: 'all' };
+  }
+  for (const rule of config.forward) {
+    if (!matches(renderGateway(rule.filter, gateway.id), topic)) continue;
+    return {
+      bridge,
+      lane: 'normal',
+      qos: rule.qos,
+      retain: rule.retain,
+      strip: renderGateway(rule.strip, gateway.id),
+      prefix: renderGateway(rule.prefix, gateway.id),
+      properties: rule.properties,
+    };
+  }
+  return undefined;
+}
+
+export function renderGateway(template: string, gatewayId: string): string {
+  return template.replaceAll('{gateway}', gatewayId);
+}
+
+/** The topic on the server's side. Empty where `strip` took all of it: no server would take such a message. */
+export function topicUpstream(route: Route, topic: string): string {
+  const kept = route.strip !== '' && topic.startsWith(route.strip) ? topic.slice(route.strip.length) : topic;
+  return route.prefix + kept;
+}

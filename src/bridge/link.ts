@@ -1,0 +1,265 @@
+/**
+ * The connection to whichever server answers: which to ask, how long to wait, what to say of a fault.
+ *
+ *              ┌──────── next server at once; after the last: back off ───────┐
+ *   connecting ──CONNACK──▶ accepted ──`ready`──▶ connected ──any end──▶ waiting
+ *
+ * A fault is told once when it begins and once when it ends, with its duration and the number of attempts.
+ */
+import type { BridgeConfig } from '../config/schema.js';
+import type { Clock, Timer } from '../core/clock.js';
+import type { Log } from '../core/log.js';
+import type { BridgeSnapshot } from '../core/snapshot.js';
+import type { ConnackPacket, ConnectPacket, Packet, Will } from '../mqtt/packet.js';
+import { ReasonCode } from '../mqtt/reason-code.js';
+import { Backoff } from './backoff.js';
+import { Client } from './client.js';
+import type { Fault } from './fault.js';
+import { RECEIVE_MAXIMUM } from './incoming.js';
+import { parseServerUrl, type ServerUrl } from './server-url.js';
+import type { Dial, TlsSecrets } from './transport.js';
+
+export interface LinkOptions {
+  readonly bridge: string;
+  readonly config: BridgeConfig;
+  readonly secrets: { readonly password?: string; readonly tls?: TlsSecrets };
+  readonly clientId: string;
+  readonly dial: Dial;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random: () => number;
+  readonly will: (allowed: { readonly qos1: boolean; readonly retain: boolean }) => Will;
+  /** Whether the session that this server may have is ours to resume. */
+  readonly knowsSession: (server: ServerUrl) => boolean;
+}
+
+export interface LinkEvents {
+  /** `ready` is to be called once the session can be used. */
+  readonly accepted: (server: ServerUrl, connack: ConnackPacket, sessionPresent: boolean) => void;
+  readonly packet: (packet: Packet) => void;
+  readonly turn: () => void;
+  readonly closed: () => void;
+}
+
+/** Announced; as much as the broker takes from its own clients by default. */
+const MAXIMUM_PACKET_SIZE = 1024 * 1024;
+const WIPE_CLOSE_MS = 5000;
+
+export class Link {
+  readonly #options: LinkOptions;
+  readonly #events: LinkEvents;
+  readonly #backoff: Backoff;
+  #servers: readonly ServerUrl[] = [];
+  #serverIndex = 0;
+  #client: Client | undefined;
+  #state: BridgeSnapshot['state'] = 'stopped';
+  #sinceMs = 0;
+  #readyAtMs: number | undefined;
+  #fault: { readonly begunAtMs: number; attempts: number; sentence: string } | undefined;
+  /** A 3.1.1 server whose old session was thrown away by a connection with Clean Session. */
+  #wiped: string | undefined;
+  #willAllowed = { qos1: true, retain: true };
+  #timer: Timer | undefined;
+  #stopping = false;
+  #onClosed: (() => void) | undefined;
+
+  constructor(options: LinkOptions, events: LinkEvents) {
+    this.#options = options;
+    this.#events = events;
+    this.#backoff = new Backoff(options.config.backoff, options.random);
+  }
+
+  start(): void {
+    this.#servers = this.#options.config.servers.map(parseServerUrl);
+    this.#connect();
+  }
+
+  /** Ends with DISCONNECT, so without a Will; after `limitMs` without. */
+  async stop(limitMs: number): Promise<void> {
+    this.#stopping = true;
+    this.#timer?.cancel();
+    const client = this.#client;
+    if (client !== undefined) {
+      await new Promise<void>((resolve) => {
+        this.#onClosed = resolve;
+        const { clock } = this.#options;
+        this.#timer = clock.at(clock.monotonicMs() + limitMs, resolve);
+        client.disconnect();
+      });
+      this.#timer?.cancel();
+      client.close({ kind: 'closed', sentence: 'the bridge was stopped' });
+    }
+    this.#enter('stopped');
+  }
+
+  get state(): BridgeSnapshot['state'] {
+    return this.#state;
+  }
+
+  /** Milliseconds since the epoch: since when it is connected, or since when not. */
+  get sinceMs(): number {
+    return this.#sinceMs;
+  }
+
+  /** Why it is not connected, in one sentence. */
+  get reason(): string | undefined {
+    return this.#fault?.sentence;
+  }
+
+  get server(): ServerUrl | undefined {
+    return this.#servers[this.#serverIndex];
+  }
+
+  /** Undefined while there is no connection that may be written to. */
+  get client(): Client | undefined {
+    return this.#client?.connected === true ? this.#client : undefined;
+  }
+
+  /** The session is in use: the outage, if there was one, is over. */
+  ready(): void {
+    const { bridge, clock, log } = this.#options;
+    const nowMs = clock.monotonicMs();
+    const fault = this.#fault;
+    this.#readyAtMs = nowMs;
+    this.#fault = undefined;
+    this.#enter('connected');
+    log.info(
+      {
+        bridge,
+        server: this.server?.url,
+        ...(fault !== undefined && {
+          downMs: Math.round(nowMs - fault.begunAtMs),
+          attempts: fault.attempts,
+        }),
+      },
+      'Bridge is connected',
+    );
+  }
+
+  #connect(): void {
+    const server = this.server;
+    if (this.#stopping || server === undefined) return;
+    this.#enter('connecting');
+    const isV5 = this.#options.config.version === 5;
+    const known = this.#options.knowsSession(server);
+    // In 3.1.1 a Clean Session ends with its connection: one connection throws the old session away, the next keeps.
+    const wipe = !isV5 && !known && this.#wiped !== server.url;
+    const cleanStart = isV5 ? !known : wipe;
+    let wiped = false;
+    const client = new Client(
+      {
+        server,
+        tls: this.#options.secrets.tls,
+        connect: this.#connectPacket(cleanStart, wipe),
+        dial: this.#options.dial,
+        clock: this.#options.clock,
+        maximumPacketSize: MAXIMUM_PACKET_SIZE,
+      },
+      {
+        accepted: (connack) => {
+          if (!wipe) {
+            this.#wiped = undefined;
+            this.#events.accepted(server, connack, known && connack.sessionPresent);
+            return;
+          }
+          wiped = true;
+          client.disconnect();
+          const { clock } = this.#options;
+          this.#timer = clock.at(clock.monotonicMs() + WIPE_CLOSE_MS, () =>
+            client.close({ kind: 'timeout', sentence: 'the server kept a connection open after DISCONNECT' }),
+          );
+        },
+        packet: (packet) => {
+          if (!wipe) this.#events.packet(packet);
+        },
+        turn: () => {
+          if (!wipe) this.#events.turn();
+        },
+        closed: (fault) => {
+          if (wiped) this.#sessionWiped(server);
+          else this.#closed(fault);
+        },
+      },
+    );
+    this.#client = client;
+    client.open();
+  }
+
+  #connectPacket(cleanStart: boolean, wipe: boolean): ConnectPacket {
+    const { clientId, config, secrets, will } = this.#options;
+    const isV5 = config.version === 5;
+    return {
+      type: 'connect',
+      protocolVersion: isV5 ? 5 : 4,
+      clientId,
+      cleanStart,
+      keepAlive: Math.min(0xffff, Math.ceil(config.keepalive / 1000)),
+      ...(!wipe && { will: will(this.#willAllowed) }),
+      ...(config.username !== undefined && { username: config.username }),
+      ...(secrets.password !== undefined && { password: Buffer.from(secrets.password) }),
+      ...(isV5 && {
+        properties: {
+          sessionExpiryInterval: Math.min(0xffff_ffff, Math.ceil(config.session_expiry / 1000)),
+          receiveMaximum: RECEIVE_MAXIMUM,
+          maximumPacketSize: MAXIMUM_PACKET_SIZE,
+        },
+      }),
+    };
+  }
+
+  #sessionWiped(server: ServerUrl): void {
+    this.#timer?.cancel();
+    this.#client = undefined;
+    this.#onClosed?.();
+    this.#wiped = server.url;
+    this.#connect();
+  }
+
+  #closed(fault: Fault): void {
+    const { clock } = this.#options;
+    const nowMs = clock.monotonicMs();
+    const lastedMs = this.#readyAtMs === undefined ? undefined : nowMs - this.#readyAtMs;
+    this.#client = undefined;
+    this.#readyAtMs = undefined;
+    this.#events.closed();
+    this.#onClosed?.();
+    if (this.#stopping) return;
+    this.#note(fault, nowMs);
+
+    this.#serverIndex = lastedMs === undefined ? (this.#serverIndex + 1) % this.#servers.length : 0;
+    const isRoundOver = lastedMs !== undefined || this.#serverIndex === 0;
+    this.#enter(isRoundOver ? 'waiting' : 'connecting');
+    this.#timer?.cancel();
+    this.#timer = clock.at(nowMs + (isRoundOver ? this.#backoff.delayMs(lastedMs) : 0), () =>
+      this.#connect(),
+    );
+  }
+
+  #note(fault: Fault, nowMs: number): void {
+    const { bridge, log } = this.#options;
+    const fields = { bridge, server: this.server?.url, kind: fault.kind, reason: fault.sentence };
+    // What the server takes is known only from its refusal: the Will is asked for with less.
+    if (fault.reasonCode === ReasonCode.qosNotSupported) this.#willAllowed.qos1 = false;
+    if (fault.reasonCode === ReasonCode.retainNotSupported) this.#willAllowed.retain = false;
+    if (this.#fault === undefined) {
+      this.#fault = { begunAtMs: nowMs, attempts: 0, sentence: fault.sentence };
+      log.warn(fields, 'Bridge is not connected; what is accepted waits in the journal');
+    } else {
+      log.debug(fields, 'Bridge could not connect again');
+    }
+    this.#fault.attempts += 1;
+    this.#fault.sentence = fault.sentence;
+  }
+
+  #enter(state: BridgeSnapshot['state']): void {
+    // Attempts come and go; what a person asks is since when it has been down.
+    if (state !== this.#state && !(isDown(state) && isDown(this.#state))) {
+      this.#sinceMs = this.#options.clock.wallMs();
+    }
+    this.#state = state;
+  }
+}
+
+function isDown(state: BridgeSnapshot['state']): boolean {
+  return state === 'connecting' || state === 'waiting';
+}
