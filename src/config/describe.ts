@@ -5,7 +5,7 @@
 import { matches } from '../mqtt/topic.js';
 import { matcherOf, parsePattern } from './pattern.js';
 import type { BridgeConfig, Config, DeviceConfig, MappingConfig, PointConfig } from './schema.js';
-import { expandGateway, expandTemplate, parseTemplate } from './template.js';
+import { expandGateway, expandTemplate, parseTemplate, unitLevel } from './template.js';
 
 export { renderReport } from './render-report.js';
 
@@ -144,7 +144,7 @@ function topicOf(
     if (place === 'gateway') return config.gateway.id;
     if (place === 'device') return device;
     if (place === 'point') return point;
-    if (place === 'unit') return (unit ?? '').replaceAll(/[/+#\p{Cc}]/gu, '_') || '_';
+    if (place === 'unit') return unitLevel(unit);
     return config.gateway.tags[place.slice('tags.'.length)];
   });
 }

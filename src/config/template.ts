@@ -28,3 +28,8 @@ export function expandTemplate(
 export function expandGateway(template: string, gatewayId: string): string {
   return template.replaceAll('{gateway}', gatewayId);
 }
+
+/** A unit always makes one topic level: `_` in place of what a level cannot hold (`m³/h`: `m³_h`), and where there is none. */
+export function unitLevel(unit: string | undefined): string {
+  return (unit ?? '').replaceAll(/[/+#\p{Cc}\p{Cs}]/gu, '_') || '_';
+}

@@ -6,11 +6,11 @@
  *
  * Outlets of a rule with `group: device` share a Group per topic.
  */
+import { matcherOf, parsePattern } from '../config/pattern.js';
 import type { Config, DeviceConfig, MappingConfig } from '../config/schema.js';
 import type { QoS } from '../core/message.js';
 import type { Reading } from '../core/reading.js';
 import type { PayloadFormat, Sample, SampleSet } from '../core/sample.js';
-import { globMatches } from './glob.js';
 import { Report, type ReportPolicy } from './report.js';
 import { makeScale, normalInteger, type Scale } from './scale.js';
 import { renderTopic } from './topic-template.js';
@@ -157,14 +157,17 @@ export class Group {
 
 export function planDevices(configs: MappingConfigs): Map<string, DevicePlan> {
   const plans = new Map<string, DevicePlan>();
-  const rules = configs.mappings.map((rule) => ({ rule, report: readReport(rule) }));
+  const rules = configs.mappings.map((rule) => {
+    const { device, point } = parsePattern(rule.from) ?? { device: '', point: '' };
+    return { rule, takesDevice: matcherOf(device), takesPoint: matcherOf(point), report: readReport(rule) };
+  });
   for (const [device, config] of Object.entries(configs.devices)) {
     const groups = new Map<string, Group>();
     const points = new Map<string, PointPlan>();
     for (const [point, pointConfig] of Object.entries(config.points)) {
       const outlets: Outlet[] = [];
-      for (const [index, { rule, report }] of rules.entries()) {
-        if (!globMatches(rule.from, device, point)) continue;
+      for (const [index, { rule, takesDevice, takesPoint, report }] of rules.entries()) {
+        if (!takesDevice(device) || !takesPoint(point)) continue;
         const destination: Destination = {
           topic: renderTopic(rule.topic, {
             gateway: configs.gatewayId,

@@ -17,7 +17,7 @@ export class FakeClock implements Clock {
 
   constructor(start: { readonly wallMs?: number; readonly monotonicMs?: number } = {}) {
     this.#monotonicMs = start.monotonicMs ?? 0;
-    this.#wallOffsetMs = (start.wallMs ?? Date.UTC(2024, 10, 20, 12)) - this.#monotonicMs;
+    this.#wallOffsetMs = (start.wallMs ?? Date.UTC(2026, 10, 20, 12)) - this.#monotonicMs;
   }
 
   wallMs(): number {

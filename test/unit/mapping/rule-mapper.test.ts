@@ -145,6 +145,23 @@ describe('a reading', () => {
   });
 });
 
+test.each([
+  ['*/*', true],
+  ['tank/*', true],
+  ['tan/*', false],
+  ['tank-*/*', false],
+  ['t*k/*', true],
+  ['*ank/lev*', true],
+  ['*/*el', true],
+  ['*/level', true],
+  ['*/levels', false],
+  ['*/l*v*v*l', false],
+  ['t.nk/level', false],
+])('a rule from %s takes tank/level: %s', (from, takes) => {
+  const sets = mapper([{ from, topic: 't' }]).readings('tank', [reading('level', 1, 0)], 0);
+  expect(sets.length).toBe(takes ? 1 : 0);
+});
+
 describe('a good value three polls old', () => {
   test('is stale, told once with the time it was read at, and good again when read', () => {
     const mapping = mapper([all]);
