@@ -46,7 +46,7 @@ export class DeviceWatch {
     this.polls += 1;
     this.#online();
     const fresh = readings.filter(
-      (reading) => this.#bad.get(reading.point)?.reason !== reading.reason || !reading.reason,
+      ({ point, quality, reason }) => quality === 'good' || this.#bad.get(point)?.reason !== reason,
     );
     this.#note(fresh);
     if (fresh.length > 0) this.#context.sink.readings(this.#device, fresh);

@@ -25,6 +25,8 @@ export class DriverBench {
   readonly lines: LogLine[] = [];
   readonly keyValue = new MemoryKeyValue();
   readonly context: DriverContext;
+  /** What stamps carry as wall time; a test may count something else with it. */
+  wallMs: () => number;
   readonly #changed = new EventEmitter();
 
   /** `bus` and `devices` as in the configuration file. */
@@ -34,6 +36,7 @@ export class DriverBench {
     clock: Clock = new SystemClock(),
     seed = 1,
   ) {
+    this.wallMs = () => clock.wallMs();
     const parsed = new Map<string, DeviceConfig>();
     for (const [name, device] of Object.entries(devices)) {
       parsed.set(name, deviceSchema.parse({ bus: 'test', ...device }));
@@ -54,7 +57,7 @@ export class DriverBench {
         },
       },
       stamp: () => ({
-        wallMs: clock.wallMs(),
+        wallMs: this.wallMs(),
         monotonicMs: clock.monotonicMs(),
         bootId: 'test',
         trusted: true,

@@ -4,11 +4,12 @@
  * An RTU reply names neither address nor request; all that it shows is its shape: function and length. So:
  *
  *   - a request never has the shape of one that timed out and may still be answered;
- *   - on a line whose replies carry no identifier it does not have the shape of the last one either, as far as that
- *     costs no further request: the same block is read with one register more every other time, so that an answer
- *     given twice, or the previous answer, has the wrong length;
- *   - where the shape cannot be varied, a short read of another shape goes first (a mark): once it is answered,
- *     whatever was asked before it is answered or lost, since a unit answers in order.
+ *   - on a line whose replies carry no identifier it does not have the shape of the last one either: the same block
+ *     is read with one register more every other time, so that an answer given twice, or the previous answer, has
+ *     the wrong length;
+ *   - where the shape cannot be varied (the device refuses the register beyond), a short read of another shape goes
+ *     first, a mark: once it is answered, whatever was asked before it is answered or lost, since a unit answers in
+ *     order. That is a second request; only such devices, on such lines, pay it.
  *
  * What a device says about the registers beyond a block is remembered: one that refuses them, or falls silent
  * twice, is not asked for more than the block again.
@@ -42,7 +43,6 @@ export class Trail {
   readonly #outstanding = new Map<string, number>();
   readonly #extensions = new Map<string, Extension>();
   #lastShape: string | undefined;
-  #lastBlock: string | undefined;
 
   /** `tellsApart`: replies carry an identifier, so only what lies behind them (a gateway) can mix them up. */
   constructor(tellsApart: boolean) {
@@ -58,8 +58,6 @@ export class Trail {
       if (this.#tellsApart || this.#lastShape !== shapeOf(block)) return plain;
       const extended = this.#extended(block, 'unknown');
       if (extended !== undefined) return { range: extended, purpose: 'value' };
-      // The same block again: at worst its previous answer, which was right then.
-      if (this.#lastBlock === keyOf(block)) return plain;
     } else {
       if (!this.#outstanding.has(shapeOf(block))) return plain;
       const extended = this.#extended(block, 'good');
@@ -82,7 +80,6 @@ export class Trail {
     const { range } = attempt;
     this.#outstanding.clear();
     this.#lastShape = shapeOf(range);
-    this.#lastBlock = attempt.purpose === 'value' ? keyOf(block) : undefined;
     if (isExtended(block, range)) {
       this.#extensions.set(extensionKey(block, range), { state: 'good', blocked: false, silences: 0 });
     } else if (attempt.purpose === 'value') {
@@ -100,7 +97,6 @@ export class Trail {
     const ambiguous = !this.#tellsApart && this.#outstanding.size > 0;
     this.#outstanding.clear();
     this.#lastShape = `${FUNCTION_CODES[range.table]}!`;
-    this.#lastBlock = undefined;
     if (!ambiguous && isExtended(block, range)) this.#extension(block, range).state = 'refused';
     return ambiguous;
   }
@@ -149,10 +145,6 @@ export class Trail {
 /** Function and bytes of data: all that an RTU reply shows of its request. */
 function shapeOf(range: ReadRange): string {
   return `${FUNCTION_CODES[range.table]}:${dataBytes(range.table, range.count)}`;
-}
-
-function keyOf({ table, start, count }: ReadRange): string {
-  return `${table}/${start}+${count}`;
 }
 
 /** By the address next to the block: it decides, however many follow. */
