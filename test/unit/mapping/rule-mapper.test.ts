@@ -292,11 +292,11 @@ describe('group: device', () => {
 
   test('that goes stale is one message for each poll its values are from, the oldest first', () => {
     const mapping = mapper([grouped]);
-    mapping.readings('tank', [reading('level', 1, 0)], 0);
-    mapping.readings('tank', [reading('high', true, 100), reading('pressure', 100, 100)], 100);
+    mapping.readings('tank', [reading('pressure', 100, 0)], 0);
+    mapping.readings('tank', [reading('high', true, 100), reading('level', 1, 100)], 100);
     expect(shown(mapping.tick(40_000))).toEqual([
-      'site/north/tank {"ts":1000000,"values":{"level":1},"quality":{"level":"stale"}}',
-      'site/north/tank {"ts":1000100,"values":{"pressure":0,"high":true},"quality":{"pressure":"stale","high":"stale"}}',
+      'site/north/tank {"ts":1000000,"values":{"pressure":0},"quality":{"pressure":"stale"}}',
+      'site/north/tank {"ts":1000100,"values":{"level":1,"high":true},"quality":{"level":"stale","high":"stale"}}',
     ]);
   });
 
