@@ -48,10 +48,33 @@ export function numberPragma(database: Database, name: string): number {
   return Number(database.pragma(name, { simple: true }));
 }
 
-/** Bytes in the WAL that are not in the database file yet. */
-export function walBytes(database: Database): number {
-  const [state] = database.pragma('wal_checkpoint(NOOP)') as { log: number; checkpointed: number }[];
-  return state === undefined ? 0 : (state.log - state.checkpointed) * numberPragma(database, 'page_size');
+/** What is asked around every commit, prepared once: compiling a PRAGMA costs more than running it. */
+export class DatabaseGauge {
+  readonly pageBytes: number;
+  readonly #pages: Statement<[], number>;
+  readonly #free: Statement<[], number>;
+  readonly #wal: Statement<[], { readonly log: number; readonly checkpointed: number }>;
+
+  constructor(database: Database) {
+    this.pageBytes = numberPragma(database, 'page_size');
+    this.#pages = database.prepare<[], number>('PRAGMA page_count').pluck();
+    this.#free = database.prepare<[], number>('PRAGMA freelist_count').pluck();
+    this.#wal = database.prepare('PRAGMA wal_checkpoint(NOOP)');
+  }
+
+  get pages(): number {
+    return this.#pages.get() ?? 0;
+  }
+
+  get freePages(): number {
+    return this.#free.get() ?? 0;
+  }
+
+  /** Bytes in the WAL that are not in the database file yet. */
+  get walBytes(): number {
+    const state = this.#wal.get();
+    return state === undefined ? 0 : (state.log - state.checkpointed) * this.pageBytes;
+  }
 }
 
 /** The code of a fault that SQLite reported, undefined for any other fault. */

@@ -7,7 +7,7 @@ import { crc32 } from 'node:zlib';
 import { reasonOf } from '../core/error.js';
 import { applyOperations, type Batch, type ChunkSpan, type Operations } from './batch.js';
 import { ByteWriter } from './byte-writer.js';
-import { type Database, type Statement, walBytes } from './database.js';
+import { type Database, DatabaseGauge, type Statement } from './database.js';
 import { LossTable } from './loss-table.js';
 import { Retention, type RetentionLimits } from './retention.js';
 import type { Loss } from './storage.js';
@@ -20,6 +20,7 @@ export class Engine implements Operations {
   readonly #database: Database;
   readonly #limits: RetentionLimits;
   readonly #sql: Sql;
+  readonly #gauge: DatabaseGauge;
   readonly #losses: LossTable;
   readonly #retention: Retention;
   #head: number;
@@ -33,8 +34,9 @@ export class Engine implements Operations {
     this.#database = database;
     this.#limits = limits;
     this.#sql = prepare(database);
+    this.#gauge = new DatabaseGauge(database);
     this.#losses = new LossTable(database);
-    this.#retention = new Retention(database, this.#losses, limits);
+    this.#retention = new Retention(database, this.#gauge, this.#losses, limits);
     const last = this.#sql.lastChunk.get();
     this.#head = Math.max(
       last === undefined ? 0 : last.first + last.count - 1,
@@ -89,18 +91,18 @@ export class Engine implements Operations {
     const newestBefore = this.#newestMs;
     const bytes =
       batch.chunks.reduce((sum, chunk) => sum + chunk.end - chunk.start, 0) + batch.operationsBytes;
-    this.#database.exec('BEGIN IMMEDIATE');
+    this.#sql.begin.run();
     try {
       this.#losses.begin(wallMs);
       this.#retention.makeRoom(bytes);
       const records = Buffer.from(batch.records);
       for (const chunk of batch.chunks) this.#insert(chunk, records);
       applyOperations(Buffer.from(batch.operations, 0, batch.operationsBytes), this);
-      this.#database.exec('COMMIT');
+      this.#sql.commit.run();
     } catch (fault) {
       this.#head = headBefore;
       this.#newestMs = newestBefore;
-      if (this.#database.inTransaction) this.#database.exec('ROLLBACK');
+      if (this.#database.inTransaction) this.#sql.rollback.run();
       this.#losses.rollback();
       this.#retention.rollback();
       throw fault;
@@ -138,15 +140,15 @@ export class Engine implements Operations {
 
   /** One slice of the work that nobody waits for. True: there is more. */
   maintain(wallMs: number): boolean {
-    this.#database.exec('BEGIN IMMEDIATE');
+    this.#sql.begin.run();
     let more: boolean;
     try {
       this.#losses.begin(wallMs);
       for (const first of this.#damaged) this.#retention.dropDamaged(first);
       more = this.#retention.trimSlice(wallMs);
-      this.#database.exec('COMMIT');
+      this.#sql.commit.run();
     } catch (fault) {
-      if (this.#database.inTransaction) this.#database.exec('ROLLBACK');
+      if (this.#database.inTransaction) this.#sql.rollback.run();
       this.#losses.rollback();
       this.#retention.rollback();
       throw fault;
@@ -165,7 +167,7 @@ export class Engine implements Operations {
   /** Moves the WAL into the database once it is larger than it should be; `all` also gives its space back. */
   checkpoint(all: boolean): void {
     if (all) this.#database.pragma('wal_checkpoint(TRUNCATE)');
-    else if (walBytes(this.#database) > this.#limits.walBytesMax)
+    else if (this.#gauge.walBytes > this.#limits.walBytesMax)
       this.#database.pragma('wal_checkpoint(PASSIVE)');
   }
 
@@ -281,6 +283,9 @@ interface ScanRow {
 function prepare(database: Database) {
   const run = <Values extends unknown[]>(sql: string): Statement<Values> => database.prepare<Values>(sql);
   return {
+    begin: run<[]>('BEGIN IMMEDIATE'),
+    commit: run<[]>('COMMIT'),
+    rollback: run<[]>('ROLLBACK'),
     insertChunk: run<[number, number, number | bigint, number, number, number, Buffer]>(
       'INSERT INTO chunk (first, count, lanes, from_ms, to_ms, crc, bytes) VALUES (?, ?, ?, ?, ?, ?, ?)',
     ),

@@ -12,7 +12,7 @@
 import { statSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import type { Route } from '../core/route.js';
-import { type Database, numberPragma } from './database.js';
+import type { Database, DatabaseGauge } from './database.js';
 import { evict } from './eviction.js';
 import { type LaneFloor, loadFloors, needsSome, type RowSpan, saveFloors } from './lane-floor.js';
 import type { LossTable } from './loss-table.js';
@@ -47,7 +47,7 @@ export class Retention {
   readonly #database: Database;
   readonly #losses: LossTable;
   readonly #limits: RetentionLimits;
-  readonly #pageBytes: number;
+  readonly #gauge: DatabaseGauge;
   readonly #pagesMax: number;
   /** Kept free for what must be written even where nothing may be appended: acknowledgements, states. */
   readonly #pagesReserved: number;
@@ -64,12 +64,12 @@ export class Retention {
   #oldestMs: number | null | undefined;
   #full = false;
 
-  constructor(database: Database, losses: LossTable, limits: RetentionLimits) {
+  constructor(database: Database, gauge: DatabaseGauge, losses: LossTable, limits: RetentionLimits) {
     this.#database = database;
     this.#losses = losses;
     this.#limits = limits;
-    this.#pageBytes = numberPragma(database, 'page_size');
-    this.#pagesMax = Math.max(128, Math.floor((limits.bytesMax - limits.walBytesMax) / this.#pageBytes));
+    this.#gauge = gauge;
+    this.#pagesMax = Math.max(128, Math.floor((limits.bytesMax - limits.walBytesMax) / gauge.pageBytes));
     this.#pagesReserved = Math.max(32, Math.floor(this.#pagesMax / 16));
     this.#sql = prepare(database);
     this.#removed = Number(this.#sql.removed.get()?.value ?? 0);
@@ -104,7 +104,7 @@ export class Retention {
 
   /** Before `bytes` are written: takes what may go until they fit, as far as that is possible. */
   makeRoom(bytes: number): void {
-    const needed = Math.ceil((bytes / this.#pageBytes) * 1.05) + 8;
+    const needed = Math.ceil((bytes / this.#gauge.pageBytes) * 1.05) + 8;
     let rows = 0;
     while (this.#pagesFree() < needed + this.#pagesReserved) {
       if (rows < ROOM_ROWS_MAX && !this.#nothingDelivered) {
@@ -155,7 +155,7 @@ export class Retention {
     if (this.#oldestMs === undefined || this.#oldestMs === null)
       this.#oldestMs = this.#sql.oldest.get()?.from_ms ?? null;
     return {
-      bytes: numberPragma(this.#database, 'page_count') * this.#pageBytes + this.#walBytes(),
+      bytes: this.#gauge.pages * this.#gauge.pageBytes + this.#walBytes(),
       records: head - this.#removed,
       oldestMs: this.#oldestMs,
       full: this.#full,
@@ -187,8 +187,8 @@ export class Retention {
   }
 
   #pagesFree(): number {
-    const pages = numberPragma(this.#database, 'page_count');
-    return this.#pagesMax - pages + numberPragma(this.#database, 'freelist_count');
+    const pages = this.#gauge.pages;
+    return this.#pagesMax - pages + this.#gauge.freePages;
   }
 
   #walBytes(): number {
@@ -278,12 +278,12 @@ export class Retention {
   }
 
   #isTooLarge(): boolean {
-    return numberPragma(this.#database, 'page_count') > this.#pagesMax;
+    return this.#gauge.pages > this.#pagesMax;
   }
 
   /** Gives pages back where the file is larger than it may be now. */
   #shrink(): boolean {
-    if (!this.#isTooLarge() || numberPragma(this.#database, 'freelist_count') === 0) return false;
+    if (!this.#isTooLarge() || this.#gauge.freePages === 0) return false;
     this.#database.pragma(`incremental_vacuum(${VACUUM_PAGES})`);
     this.#database.pragma(`max_page_count = ${this.#pagesMax}`);
     return true;
