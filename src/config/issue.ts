@@ -2,7 +2,7 @@
  * What the schema objects to, said to an operator: `found 9600baud, allowed: a whole number from 50 to 4000000`.
  * Of the several ways in which a value fits no form at all, only the one that was meant is told.
  */
-import { z } from 'zod';
+
 import type { Path } from './config-error.js';
 import { isLaterKey, isLaterValue } from './later.js';
 import { didYouMean } from './nearest.js';
@@ -10,6 +10,7 @@ import type { Report } from './report.js';
 import { busSchema, words } from './schema.js';
 import { driverMeant, driverOf, keysAt, pointSchemaAt, schemaAt } from './schema-at.js';
 import { nodeAt, plainValue, type Tree, UNKNOWN } from './tree.js';
+import { z } from './zod.js';
 
 type Issue = z.core.$ZodIssue;
 

@@ -4,7 +4,7 @@
  *   text ──tree──▶ Tree (places, ${NAME}) ──schema──▶ Config
  *                    └──────── semantic ────────▶ what refers to what
  */
-import { z } from 'zod';
+
 import { anonymousByDefault } from './check-broker.js';
 import { type ConfigError, configError, FILE_START, type Path, sortErrors } from './config-error.js';
 import { noWords, reportIssue } from './issue.js';
@@ -15,6 +15,7 @@ import { schemaAt } from './schema-at.js';
 import { checkSemantics } from './semantic.js';
 import { expandGateway } from './template.js';
 import { type MappingNode, plainValue, readTree, type ScalarNode, type Tree } from './tree.js';
+import { z } from './zod.js';
 
 export type { ConfigError } from './config-error.js';
 

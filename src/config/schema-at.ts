@@ -1,10 +1,11 @@
 /** Finds what the schema says about one place of the configuration, for messages and for `${NAME}`. */
-import { z } from 'zod';
+
 import type { Path } from './config-error.js';
 import { isLaterValue } from './later.js';
 import { nearest } from './nearest.js';
 import { busSchema, configSchema, modbusPointSchema, pointSchema, simulatorPointSchema } from './schema.js';
 import { entriesAt, nodeAt, type Tree, textAt } from './tree.js';
+import { z } from './zod.js';
 
 type Schema = z.core.$ZodType;
 

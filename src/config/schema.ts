@@ -6,9 +6,10 @@
  * What one value must look like is said here, so that every wrong value is found at once; what depends on a
  * second value is in `semantic.ts`. A text in `error` is what is allowed, as the operator reads it.
  */
-import { z } from 'zod';
+
 import { describeListenerUrl, describeListenUrl, describeServerUrl } from './endpoint.js';
 import { DURATION, durationText, parseDuration, parseSize, SIZE } from './quantity.js';
+import { z } from './zod.js';
 
 /** What a value of several forms may be, in words. */
 export const words = z.registry<{ readonly allowed: string }>();
