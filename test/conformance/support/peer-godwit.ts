@@ -1,0 +1,69 @@
+import { join } from 'node:path';
+import { Broker } from '../../../src/broker/broker.js';
+import { type BrokerConfig, configSchema } from '../../../src/config/schema.js';
+import { SystemClock } from '../../../src/core/clock.js';
+import { silentLog } from '../../../src/core/log.js';
+import { InlineStorage } from '../../../src/storage/inline-storage.js';
+import { scratch } from '../../support/process.js';
+import type { Limits, Peer } from './peer.js';
+
+/** Our broker in this process with a journal of its own, real sockets and real time. */
+export class GodwitPeer implements Peer {
+  /** Sessions are in memory only so far. */
+  readonly keepsSessions = false;
+  webSocketPort: number | undefined;
+  port = 0;
+  readonly #config: BrokerConfig;
+  readonly #scratch = scratch();
+  #storage: InlineStorage | undefined;
+  #broker: Broker | undefined;
+
+  constructor(limits: Limits) {
+    const given = (urls: readonly string[]): unknown => ({
+      gateway: { id: 'conformance' },
+      broker: {
+        listeners: urls.map((url) => ({ url })),
+        allow_anonymous: true,
+        limits: {
+          ...(limits.maxPacketSize === undefined ? {} : { max_packet_size: `${limits.maxPacketSize}B` }),
+          ...(limits.maxInflight === undefined ? {} : { max_inflight: limits.maxInflight }),
+          ...(limits.maxKeepAliveSeconds === undefined
+            ? {}
+            : { max_keepalive: `${limits.maxKeepAliveSeconds}s` }),
+        },
+      },
+    });
+    const tcp = 'mqtt://127.0.0.1:0';
+    // The WebSocket listener joins the suite once the configuration knows it.
+    const both = configSchema.safeParse(given([tcp, 'ws://127.0.0.1:0/mqtt']));
+    this.#config = both.success ? both.data.broker : configSchema.parse(given([tcp])).broker;
+  }
+
+  async start(): Promise<void> {
+    const clock = new SystemClock();
+    this.#storage = new InlineStorage({ path: join(this.#scratch.folder, 'journal.db'), clock });
+    await this.#storage.start();
+    this.#broker = new Broker({ config: this.#config, storage: this.#storage, clock, log: silentLog });
+    await this.#broker.start();
+    for (const listening of this.#broker.urls) {
+      const url = new URL(listening);
+      if (url.protocol === 'mqtt:') this.port = Number(url.port);
+      else this.webSocketPort = Number(url.port);
+    }
+  }
+
+  async restart(): Promise<void> {
+    await this.#end();
+    await this.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.#end();
+    this.#scratch.remove();
+  }
+
+  async #end(): Promise<void> {
+    await this.#broker?.stop();
+    await this.#storage?.stop();
+  }
+}
