@@ -163,7 +163,10 @@ export class Connection implements TransportUser, Link, AckWaiter {
     this.#unacknowledged -= 1;
     const session = this.#session;
     if (session === undefined) return;
-    session.receiver(this.#around.capabilities.receiveMaximum).accepted(packetIdentifier, qos, reasonCode);
+    // What an old connection sent at QoS 1 is not in the count of the one that took over.
+    if (qos === 2 || session.link === this) {
+      session.receiver(this.#receiveWindow).accepted(packetIdentifier, qos, reasonCode);
+    }
     // A connection that took the session over repeats its QoS 2 PUBLISH and waits for the same commit; what it
     // sends at QoS 1 is counted anew, so an old PUBACK must not answer it.
     const link = session.link === this || qos === 1 ? this : session.link;
@@ -278,7 +281,7 @@ export class Connection implements TransportUser, Link, AckWaiter {
     this.#state = 'authorizing';
     const { clientId } = agreed;
     const { username, password } = packet;
-    let answered = false;
+    let asked = false;
     this.#around.authorizer.connect(
       { clientId, username, password, remoteAddress: this.remoteAddress },
       (reasonCode) => {
@@ -289,11 +292,14 @@ export class Connection implements TransportUser, Link, AckWaiter {
         }
         this.#identity = { clientId, username };
         this.#welcome(packet, agreed);
-        // What came meanwhile waits in the decoder.
-        if (answered) this.#decode();
+        // What came with CONNECT waits in the decoder, the rest in the socket.
+        if (!asked) return;
+        this.#unpause();
+        this.#decode();
       },
     );
-    answered = true;
+    asked = true;
+    if (this.#state === 'authorizing') this.#pause();
   }
 
   #welcome(packet: ConnectPacket, agreed: Agreed): void {
@@ -471,13 +477,25 @@ export class Connection implements TransportUser, Link, AckWaiter {
           this.#acknowledge(step.packet.type, step.packet.packetIdentifier, step.packet.reasonCode);
           break;
         case 'resend':
-          this.publish(step.item, step.packetIdentifier, true);
+          this.#resend(step.item, step.packetIdentifier, step.qos);
           break;
         case 'close':
           this.#close(step.reasonCode, step.why);
           return;
       }
     }
+  }
+
+  #resend(delivery: Delivery, packetIdentifier: number, qos: 1 | 2): void {
+    if (this.fits(delivery)) {
+      this.publish(delivery, packetIdentifier, true);
+      return;
+    }
+    // This connection's Maximum Packet Size is smaller than the last one's: as if it had been delivered [MQTT5-3.1.2-25].
+    this.#around.counters.messagesDropped += 1;
+    const session = this.#session!;
+    if (qos === 1) this.#carryOut(session.puback(packetIdentifier, ReasonCode.success));
+    else this.#carryOut(session.pubrec(packetIdentifier, ReasonCode.packetTooLarge));
   }
 
   // SUBSCRIBE, UNSUBSCRIBE

@@ -153,11 +153,11 @@ export class Exchange {
     this.retained.match(subscription.matched, this.nowMs, found);
     const identifiers = subscriptionIdentifier === undefined ? undefined : [subscriptionIdentifier];
     for (const publication of found) {
-      const lower = Math.min(publication.qos, qos) as QoS;
+      const sent = lower(publication.qos, qos);
       const delivery =
         identifiers === undefined
-          ? publication.delivery(lower, true)
-          : new Delivery(publication, lower, true, identifiers, undefined);
+          ? publication.delivery(sent, true)
+          : new Delivery(publication, sent, true, identifiers, undefined);
       session.deliverRetained(delivery, this.nowMs);
     }
   }
@@ -241,7 +241,7 @@ export class Exchange {
         if (target.ofItsOwn === null) continue;
         target = target.ofItsOwn;
       }
-      const qos = publication.qos < target.qos ? publication.qos : target.qos;
+      const qos = lower(publication.qos, target.qos);
       const retain = publication.retain && target.retainAsPublished;
       const { subscriptionIdentifiers } = target;
       const delivery =
@@ -270,7 +270,7 @@ export class Exchange {
       if (group.size > 0) this.#options.counters.messagesDropped += 1;
       return;
     }
-    const qos = publication.qos < member.qos ? publication.qos : member.qos; // [MQTT5-4.8.2-3]
+    const qos = lower(publication.qos, member.qos); // [MQTT5-4.8.2-3]
     const { subscriptionIdentifier: identifier } = member;
     const identifiers = identifier === undefined ? undefined : [identifier];
     const retain = publication.retain && member.retainAsPublished;
@@ -324,6 +324,11 @@ export function readFilter(
   return share === undefined
     ? { matched: topicFilter, shared: false }
     : { matched: share.topicFilter, shared: true };
+}
+
+/** [MQTT311-3.8.4-6] [MQTT5-3.8.4-8] */
+function lower(published: QoS, granted: QoS): QoS {
+  return Math.min(published, granted) as QoS;
 }
 
 function levels(name: string): number {
