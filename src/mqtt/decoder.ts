@@ -107,6 +107,7 @@ export class Decoder {
   #at = 0;
   /** Chunks pushed while one was still being read. */
   #waiting: Buffer[] = [];
+  #waitingAt = 0;
 
   /** The packet that the last chunk cut off: its first `#partialSize` bytes. */
   #partial: Buffer = NO_BYTES;
@@ -206,8 +207,17 @@ export class Decoder {
   }
 
   #nextChunk(): void {
-    this.#chunk = this.#waiting.shift() ?? NO_BYTES;
     this.#at = 0;
+    if (this.#waitingAt === this.#waiting.length) {
+      this.#chunk = NO_BYTES;
+      return;
+    }
+    this.#chunk = this.#waiting[this.#waitingAt]!;
+    this.#waitingAt += 1;
+    if (this.#waitingAt === this.#waiting.length) {
+      this.#waiting = [];
+      this.#waitingAt = 0;
+    }
   }
 
   /** Sets `#packetSize`, to 0 where the header is not complete; throws as soon as anything in it is wrong. */
@@ -347,6 +357,7 @@ export class Decoder {
     this.#chunk = NO_BYTES;
     this.#at = 0;
     this.#waiting = [];
+    this.#waitingAt = 0;
     this.#partial = NO_BYTES;
     this.#partialSize = 0;
     return this.#malformed;

@@ -72,8 +72,13 @@ export function overlap(a: string, b: string): boolean {
   for (let level = 0; ; level += 1) {
     const inA = levelsA[level];
     const inB = levelsB[level];
+    if (inA === undefined || inB === undefined) {
+      if (inA === inB) return true;
+      // `a/#` matches `a` too; but what `/#` has in common with `+` is only the empty name, which is none.
+      const onlyEmptyName = level === 1 && (levelsA[0] === '' || levelsB[0] === '');
+      return (inA === '#' || inB === '#') && !onlyEmptyName;
+    }
     if (inA === '#' || inB === '#') return true;
-    if (inA === undefined || inB === undefined) return inA === inB;
     if (inA !== inB && inA !== '+' && inB !== '+') return false;
   }
 }

@@ -202,7 +202,8 @@ const REFUSALS: readonly Refusal[] = [
 ];
 
 describe('Decoder', () => {
-  test.each(REFUSALS)('refuses %s', (_name, bytes, version, reasonCode, receiver = 'server') => {
+  test.each(REFUSALS.map((row) => ({ name: row[0], row })))('refuses $name', ({ row }) => {
+    const [, bytes, version, reasonCode, receiver = 'server'] = row;
     expect(decodeOne(hex(bytes), receiver, version)).toMatchObject({ kind: 'malformed', reasonCode });
   });
 
