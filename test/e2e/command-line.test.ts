@@ -106,9 +106,9 @@ describe('a configuration that cannot be used ends with 78 and one clear line', 
         '3:1 brocker',
         '5:18 buses.plc.driver',
         '9:10 devices.tank.bus',
-        '12:26 mappings[0].topic',
+        '12:27 mappings[0].topic',
         '13:5 mappings[1].from',
-        '15:22 bridges.cloud.servers[0]',
+        '15:23 bridges.cloud.servers[0]',
       ].sort(),
     );
     expect(err).toMatch(/brocker.*broker/);
@@ -196,14 +196,14 @@ describe('godwit run meets a bad world', () => {
     }
     expect(text).toMatch(/tank\s+offline/);
     expect(text).toMatch(/meter\s+offline/);
-    expect(text).toMatch(/ECONNREFUSED|refused/);
+    expect(text).toMatch(/refuses connections/);
     expect(text).toMatch(/nothing-here/);
   }, 60_000);
 
   test('status of a gateway that does not run ends with 1 and says so', async () => {
     const { code, err } = await ends(['status', '-c', write('godwit.yaml', simulated(await freePort()))]);
     expect(code).toBe(1);
-    expect(err).toMatch(/not running/);
+    expect(err).toMatch(/No gateway runs/);
   });
 
   test('SIGHUP takes over a new mapping, and keeps the old configuration when the new one has mistakes', async () => {

@@ -97,17 +97,19 @@ async function untilStatus(file: string, holds: (status: Status) => boolean): Pr
  * The `seq` User Property of each message that mosquitto_sub printed, in order. What is retained comes again when
  * mosquitto_sub subscribes again after the outage: RETAIN 1 tells those apart.
  */
-function sequences(subscriber: Running): number[] {
+function sequences(subscriber: Running, topics = ''): number[] {
   return subscriber.lines.flatMap((line) => {
-    const match = /^@ \S+ \d 0 .*\bseq:(\d+)/.exec(line);
-    return match === null ? [] : [Number(match[1])];
+    const match = /^~ (\S+) \d 0 .*\bseq:(\d+)/.exec(line);
+    return match?.[1]?.startsWith(topics) ? [Number(match[2])] : [];
   });
 }
 
 async function subscriberOf(upstream: number): Promise<Running> {
   const filters = ['-t', 'site/#', '-t', 'godwit/mast-1/devices/#'];
   const session = ['-V', '5', '-c', '-i', 'oracle', '-x', '3600', '-q', '2'];
-  return keep(await subscribed(upstream, [...session, ...filters, '-F', '@ %t %q %r %P']));
+  // mosquitto 2.0.11 sends more than its own client's default of 20 and is then disconnected by it.
+  session.push('-D', 'CONNECT', 'receive-maximum', '65535');
+  return keep(await subscribed(upstream, [...session, ...filters, '-F', '~ %t %q %r %P']));
 }
 
 test('5,000 readings that wait out an upstream outage and two SIGKILLs arrive in order, once, at QoS 2', async () => {
@@ -138,9 +140,12 @@ test('5,000 readings that wait out an upstream outage and two SIGKILLs arrive in
   await subscriber.until(() => sequences(subscriber).length >= bridges.cloud.delivered);
   // Every Record of this journal belongs to this bridge, so its sequence numbers have neither gap nor double.
   expect(journal.records).toBe(bridges.cloud.delivered);
-  expect(sequences(subscriber)).toEqual(
+  expect(sequences(subscriber).sort((a, b) => a - b)).toEqual(
     Array.from({ length: bridges.cloud.delivered }, (_, index) => index + 1),
   );
+  // Device states go at QoS 1 and may overtake readings at QoS 2; the readings keep their order among themselves.
+  const readings = sequences(subscriber, 'site/');
+  expect(readings).toEqual([...readings].sort((a, b) => a - b));
 }, 120_000);
 
 test('SIGKILL makes the upstream publish the Will, a clean stop does not', async () => {

@@ -177,13 +177,16 @@ export async function accepting(port: number): Promise<void> {
 
 /** mosquitto_sub with `topic payload` lines; resolves once its subscription stands. */
 export async function subscribed(port: number, args: readonly string[]): Promise<Running> {
-  const subscriber = new Running('mosquitto_sub', 'mosquitto_sub', [
+  // Its standard output is a pipe here, so lines would wait for a full block.
+  const subscriber = new Running('mosquitto_sub', 'stdbuf', [
+    '-oL',
+    'mosquitto_sub',
     '-h',
     '127.0.0.1',
     '-p',
     String(port),
     '-d',
-    ...(args.includes('-F') ? [] : ['-F', '@ %t %q %r %p']),
+    ...(args.includes('-F') ? [] : ['-F', '~ %t %q %r %p']),
     ...args,
   ]);
   await subscriber.until(() =>
@@ -199,7 +202,7 @@ export function received(
   subscriber: Running,
 ): { topic: string; qos: number; retain: boolean; payload: string }[] {
   return subscriber.lines.flatMap((line) => {
-    const match = /^@ (\S+) (\d) (\d) (.*)$/.exec(line);
+    const match = /^~ (\S+) (\d) (\d) (.*)$/.exec(line);
     return match === null
       ? []
       : [
