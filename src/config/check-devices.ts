@@ -98,7 +98,7 @@ function checkPoint(report: Report, path: Path, point: Tree): void {
     if (!bits && register.address + widthOf(used) > 65_536) {
       report.at(
         [...path, 'register'],
-        `found a ${used} that goes beyond register 65535, allowed: up to ${register.table}/${65_536 - widthOf(used)}`,
+        `found a value of type ${used} that goes beyond register 65535, allowed: up to ${register.table}/${65_536 - widthOf(used)}`,
       );
     }
     if (written.success && (bits || used === 'bool')) refuseScaling(report, path, point);

@@ -1,6 +1,6 @@
 /** Whether texts can serve as Topic Names and Topic Filters, with what is wrong in words. */
 import { validTopicFilter } from '../mqtt/topic.js';
-import { didYouMean } from './nearest.js';
+import { nearest } from './nearest.js';
 import { expandGateway, parseTemplate } from './template.js';
 
 const TOPIC_BYTES_MAX = 65_535;
@@ -17,8 +17,8 @@ export function gatewayTemplateProblem(template: string): string | undefined {
   for (const part of parseTemplate(template)) {
     if (part.kind === 'broken') return `found ${part.text} without its partner, allowed: {gateway}`;
     if (part.kind === 'place' && part.name !== 'gateway') {
-      const meant = didYouMean(part.name, ['gateway']);
-      return `found {${part.name}}${meant === '' ? ',' : meant} allowed here: {gateway}`;
+      const meant = nearest(part.name, ['gateway']) === undefined ? ',' : ', did you mean {gateway}?';
+      return `found {${part.name}}${meant} allowed here: {gateway}`;
     }
   }
   return undefined;

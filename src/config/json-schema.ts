@@ -1,17 +1,33 @@
 /** The JSON Schema of the configuration file for editors: `godwit schema`, and `config/godwit.schema.json`. */
-import { z } from 'zod';
+
 import { configSchema } from './schema.js';
+import { z } from './zod.js';
 
 export function jsonSchema(): object {
-  const schema = z.toJSONSchema(configSchema, {
-    io: 'input',
-    // What the YAML language server understands best.
-    target: 'draft-7',
-    override: ({ jsonSchema: part, path }) => {
-      const key = path.at(-2) === 'properties' ? path.at(-1) : undefined;
-      if (typeof key === 'string') part.title = key;
-    },
-  });
-  const { $schema, ...rest } = schema;
-  return { $schema, $id: 'godwit.schema.json', title: 'Configuration of godwit', ...rest };
+  // draft-7 is what the YAML language server understands best.
+  const { $schema, ...rest } = z.toJSONSchema(configSchema, { io: 'input', target: 'draft-7' });
+  return {
+    $schema,
+    $id: 'godwit.schema.json',
+    title: 'Configuration of godwit',
+    ...(titled(rest) as object),
+  };
+}
+
+/** Every property with its own name as its title, which editors show above the description. */
+function titled(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(titled);
+  if (typeof schema !== 'object' || schema === null) return schema;
+  return Object.fromEntries(
+    Object.entries(schema).map(([key, value]) => [
+      key,
+      key === 'properties' ? withTitles(value) : titled(value),
+    ]),
+  );
+}
+
+function withTitles(properties: Readonly<Record<string, unknown>>): object {
+  return Object.fromEntries(
+    Object.entries(properties).map(([key, value]) => [key, { title: key, ...(titled(value) as object) }]),
+  );
 }

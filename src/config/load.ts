@@ -45,7 +45,8 @@ export function loadConfig(
 
 function readText(file: string): string {
   const read = readFileBounded(file, CONFIG_BYTES_MAX);
-  if (read.kind === 'problem') throw fileFault(file, `the configuration cannot be used: ${read.problem}`);
+  if (read.kind === 'problem')
+    throw fileFault(file, `the configuration cannot be read: ${read.problem}; name another with -c FILE`);
   const bad = firstBadByte(read.bytes);
   if (bad === undefined) return read.bytes.toString('utf8');
   if (
