@@ -44,6 +44,11 @@ export function openDatabase(path: string, durability: Durability, walBytesMax: 
   }
 }
 
+/** A database that was set aside, to be read as far as that goes. */
+export function openForSalvage(path: string): Database {
+  return new Sqlite(path, { fileMustExist: true });
+}
+
 export function numberPragma(database: Database, name: string): number {
   return Number(database.pragma(name, { simple: true }));
 }

@@ -15,10 +15,10 @@ export class EngineHost {
   readonly opened: Opened;
 
   constructor(options: OpeningOptions) {
-    const { engine, notes } = openJournal(options);
+    const { engine, opened } = openJournal(options);
     this.#path = options.path;
     this.#engine = engine;
-    this.opened = engine.opened(notes);
+    this.opened = opened;
   }
 
   /** A disk that fails is an outcome; a database found damaged is a fault: it ends the process and the next start repairs. */

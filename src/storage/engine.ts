@@ -25,8 +25,10 @@ export class Engine implements Operations {
   readonly #retention: Retention;
   #head: number;
   #newestMs: number | null;
-  #damage: readonly Damage[];
+  readonly #damage: readonly Damage[];
   #damageTold = false;
+  /** Bridges whose row is rewritten by the present transaction anyway: their floors go along. */
+  readonly #bridgesSaved = new Set<string>();
   /** Chunks whose checksum was wrong when they were read. */
   #damaged: number[] = [];
 
@@ -47,7 +49,7 @@ export class Engine implements Operations {
   }
 
   /** All that the front holds in memory. */
-  opened(notes: readonly string[]): Opened {
+  opened(): Opened {
     const all = <Row>(sql: string): Row[] => this.#database.prepare<[], Row>(sql).all();
     return {
       journalId: this.meta('journalId') ?? '',
@@ -77,7 +79,7 @@ export class Engine implements Operations {
       ).map((row) => [row.part, row.key, row.value]),
       retained: all<{ message: Uint8Array }>('SELECT message FROM retained').map((row) => row.message),
       news: this.news(),
-      notes,
+      notes: [],
     };
   }
 
@@ -97,7 +99,9 @@ export class Engine implements Operations {
       this.#retention.makeRoom(bytes);
       const records = Buffer.from(batch.records);
       for (const chunk of batch.chunks) this.#insert(chunk, records);
+      this.#bridgesSaved.clear();
       applyOperations(Buffer.from(batch.operations, 0, batch.operationsBytes), this);
+      for (const name of this.#bridgesSaved) this.#sql.saveFloors.run(this.#retention.floorsOf(name), name);
       this.#sql.commit.run();
     } catch (fault) {
       this.#head = headBefore;
@@ -188,17 +192,6 @@ export class Engine implements Operations {
     return this.#sql.meta.get(name)?.value;
   }
 
-  /** Remembers a database that was set aside. */
-  recordDamage(damage: Damage): void {
-    this.#database
-      .prepare<[number, string, string, number]>(
-        'INSERT INTO damage (at_ms, file, reason, salvaged) VALUES (?, ?, ?, ?)',
-      )
-      .run(damage.at, damage.file, damage.reason, damage.salvaged);
-    this.#damage = this.#sql.damage.all();
-    this.#damageTold = false;
-  }
-
   /** Lets go of the file as it is. */
   abandon(): void {
     this.#database.close();
@@ -206,7 +199,6 @@ export class Engine implements Operations {
 
   close(): string | undefined {
     try {
-      this.#retention.saveFloors();
       this.checkpoint(true);
       return undefined;
     } catch (fault) {
@@ -236,6 +228,7 @@ export class Engine implements Operations {
 
   saveBridge(name: string, state: Uint8Array, delivered: number, lost: number): void {
     this.#sql.saveBridge.run(name, delivered, lost, state);
+    this.#bridgesSaved.add(name);
   }
 
   lose(loss: Loss): void {
@@ -267,7 +260,16 @@ export class Engine implements Operations {
     const lanes =
       chunk.lanesHigh === 0 ? chunk.lanesLow : BigInt(chunk.lanesLow) + BigInt(chunk.lanesHigh) * 2n ** 31n;
     const first = this.#head + 1;
-    this.#sql.insertChunk.run(first, chunk.count, lanes, chunk.fromMs, chunk.toMs, crc32(bytes), bytes);
+    this.#sql.insertChunk.run(
+      first,
+      chunk.count,
+      chunk.count,
+      lanes,
+      chunk.fromMs,
+      chunk.toMs,
+      crc32(bytes),
+      bytes,
+    );
     this.#head += chunk.count;
     this.#newestMs = chunk.toMs;
   }
@@ -286,8 +288,8 @@ function prepare(database: Database) {
     begin: run<[]>('BEGIN IMMEDIATE'),
     commit: run<[]>('COMMIT'),
     rollback: run<[]>('ROLLBACK'),
-    insertChunk: run<[number, number, number | bigint, number, number, number, Buffer]>(
-      'INSERT INTO chunk (first, count, lanes, from_ms, to_ms, crc, bytes) VALUES (?, ?, ?, ?, ?, ?, ?)',
+    insertChunk: run<[number, number, number, number | bigint, number, number, number, Buffer]>(
+      'INSERT INTO chunk (first, count, kept, lanes, from_ms, to_ms, crc, bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
     ),
     lastChunk: database.prepare<[], { first: number; count: number; to_ms: number }>(
       'SELECT first, count, to_ms FROM chunk ORDER BY first DESC LIMIT 1',
@@ -305,9 +307,7 @@ function prepare(database: Database) {
     ),
     defineText: run<[number, string]>('INSERT INTO dictionary (id, text) VALUES (?, ?)'),
     defineRoute: run<[number, string]>('INSERT INTO route (id, json) VALUES (?, ?)'),
-    defineLane: run<[number, string, string]>(
-      'INSERT INTO lane (bit, bridge, lane, keep_from) VALUES (?, ?, ?, 1)',
-    ),
+    defineLane: run<[number, string, string]>('INSERT INTO lane (bit, bridge, lane) VALUES (?, ?, ?)'),
     produced: run<[string, number]>(
       'INSERT INTO ledger (bridge, produced) VALUES (?, ?) ON CONFLICT DO UPDATE SET produced = produced + excluded.produced',
     ),
@@ -315,6 +315,7 @@ function prepare(database: Database) {
       `INSERT INTO bridge (name, delivered, lost, state) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET
        delivered = delivered + excluded.delivered, lost = lost + excluded.lost, state = excluded.state`,
     ),
+    saveFloors: run<[string, string]>('UPDATE bridge SET floors = ? WHERE name = ?'),
     putRetained: run<[string, Uint8Array, number]>(
       'INSERT OR REPLACE INTO retained (topic, message, stored_ms) VALUES (?, ?, ?)',
     ),

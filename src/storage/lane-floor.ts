@@ -17,28 +17,38 @@ export interface RowSpan {
   readonly high: number;
 }
 
+/** Oldest needed offset by lane, as a bridge's row keeps it. */
+type SavedFloors = { readonly [lane: string]: number };
+
 /**
  * As they were last saved: a floor may be older than the truth until its bridge speaks again, never newer. What was
  * held then counts as needed from the oldest of it on.
  */
 export function loadFloors(database: Database): LaneFloor[] {
   return database
-    .prepare<[], { bit: number; bridge: string; lane: string; keep_from: number }>(
-      'SELECT bit, bridge, lane, keep_from FROM lane',
+    .prepare<[], { bit: number; bridge: string; lane: string; floors: string | null }>(
+      'SELECT bit, bridge, lane, floors FROM lane LEFT JOIN bridge ON bridge.name = lane.bridge',
     )
     .all()
-    .map((row) => ({
-      bit: row.bit,
-      bridge: row.bridge,
-      lane: row.lane,
-      offset: row.keep_from,
-      held: new Set(),
-    }));
+    .map(({ bit, bridge, lane, floors }) => {
+      const saved = JSON.parse(floors ?? '{}') as SavedFloors;
+      return { bit, bridge, lane, offset: saved[lane] ?? 1, held: new Set() };
+    });
 }
 
-export function saveFloors(database: Database, lanes: Iterable<LaneFloor>): void {
-  const update = database.prepare<[number, number]>('UPDATE lane SET keep_from = ? WHERE bit = ?');
-  for (const lane of lanes) update.run(Math.min(lane.offset, ...lane.held), lane.bit);
+/** One bridge's floors, to be saved with its state. */
+export function floorsJson(lanes: Iterable<LaneFloor>, bridge: string): string {
+  const floors: Record<string, number> = {};
+  for (const lane of lanes) {
+    if (lane.bridge === bridge) floors[lane.lane] = oldestNeeded(lane);
+  }
+  return JSON.stringify(floors);
+}
+
+function oldestNeeded(lane: LaneFloor): number {
+  let oldest = lane.offset;
+  for (const held of lane.held) if (held < oldest) oldest = held;
+  return oldest;
 }
 
 export function needs(lane: LaneFloor, offset: number): boolean {

@@ -3,13 +3,15 @@
  * Schema n is made from schema n-1 by the n-th step, in one transaction with its number; a step, once released,
  * is never edited. A fixture of every released schema is opened in the tests.
  *
- *   chunk       the journal: Records by their first offset, up to 64 KiB of them to a row
- *   lane        (bridge, lane) → bit in chunk.lanes, and the oldest offset that lane still needed
+ *   chunk       the journal: Records by their first offset, up to 64 KiB of them to a row; `count` offsets,
+ *               of which `kept` still have their Record
+ *   lane        (bridge, lane) → bit in chunk.lanes
  *   route       Route as JSON ↔ the number that Records carry
  *   dictionary  texts that repeat ↔ the number that Records carry
  *   ledger      per bridge what came in and what was evicted: written with the journal
- *   bridge      its session's state, and what it delivered and gave up: written with its acknowledgements;
- *               kept apart, so that either commit rewrites one page and not the other's too
+ *   bridge      its session's state, what it delivered and gave up, and the oldest offset each lane needs:
+ *               written with its acknowledgements; apart from `ledger`, so that either commit rewrites one
+ *               page and not the other's too
  *   loss        what was lost, why, of whom, when: merged per span
  *   retained, keyvalue, meta, damage
  */
@@ -17,11 +19,11 @@
 export const MIGRATIONS: readonly string[] = [
   `
   CREATE TABLE chunk (
-    first INTEGER PRIMARY KEY, count INTEGER NOT NULL, lanes INTEGER NOT NULL,
+    first INTEGER PRIMARY KEY, count INTEGER NOT NULL, kept INTEGER NOT NULL, lanes INTEGER NOT NULL,
     from_ms REAL NOT NULL, to_ms REAL NOT NULL, crc INTEGER NOT NULL, bytes BLOB NOT NULL
   ) STRICT;
   CREATE TABLE lane (
-    bit INTEGER PRIMARY KEY, bridge TEXT NOT NULL, lane TEXT NOT NULL, keep_from INTEGER NOT NULL
+    bit INTEGER PRIMARY KEY, bridge TEXT NOT NULL, lane TEXT NOT NULL
   ) STRICT;
   CREATE TABLE route (id INTEGER PRIMARY KEY, json TEXT NOT NULL) STRICT;
   CREATE TABLE dictionary (id INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT;
@@ -29,7 +31,8 @@ export const MIGRATIONS: readonly string[] = [
     bridge TEXT PRIMARY KEY, produced INTEGER NOT NULL DEFAULT 0, evicted INTEGER NOT NULL DEFAULT 0
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE bridge (
-    name TEXT PRIMARY KEY, delivered INTEGER NOT NULL DEFAULT 0, lost INTEGER NOT NULL DEFAULT 0, state BLOB
+    name TEXT PRIMARY KEY, delivered INTEGER NOT NULL DEFAULT 0, lost INTEGER NOT NULL DEFAULT 0,
+    floors TEXT NOT NULL DEFAULT '{}', state BLOB
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE loss (
     id INTEGER PRIMARY KEY, reason TEXT NOT NULL, bridge TEXT, lost INTEGER NOT NULL,

@@ -10,6 +10,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writ
 import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { GodwitError, reasonOf } from '../core/error.js';
+import { damaged } from './byte-reader.js';
 import {
   type Database,
   type Durability,
@@ -23,6 +24,7 @@ import { MIGRATIONS, SCHEMA_VERSION } from './migrations.js';
 import { visitSlots } from './record-codec.js';
 import type { RetentionLimits } from './retention.js';
 import { salvage } from './salvage.js';
+import type { Opened } from './transport.js';
 
 const FOLDER_MODE = 0o750;
 /** Last chunks that are read before the journal is trusted: a power cut damages the end. */
@@ -36,8 +38,7 @@ export interface OpeningOptions extends RetentionLimits {
 
 export interface OpenJournal {
   readonly engine: Engine;
-  /** What had to be done, for the log. */
-  readonly notes: readonly string[];
+  readonly opened: Opened;
 }
 
 /** Throws a GodwitError with one sentence for the operator: JOURNAL_PATH, JOURNAL_IN_USE, JOURNAL_NEWER. */
@@ -45,7 +46,7 @@ export function openJournal(options: OpeningOptions): OpenJournal {
   const { path } = options;
   preparePath(path);
   try {
-    return { engine: trusted(options), notes: [] };
+    return trusted(options);
   } catch (fault) {
     if (!isDamage(fault)) throw explained(fault, path);
     return afterDamage(options, reasonOf(fault));
@@ -64,22 +65,29 @@ export function releaseLock(path: string): void {
   rmSync(pidFileOf(path), { force: true });
 }
 
-function trusted(options: OpeningOptions): Engine {
+function trusted(options: OpeningOptions): OpenJournal {
   const { path, durability, walBytesMax, wallMs } = options;
+  const wasEmptied = isEmptied(path);
   const database = openDatabase(path, durability, walBytesMax);
   try {
-    if (existsSync(markerOf(path))) {
-      throw new GodwitError('JOURNAL_DAMAGED', 'it was found damaged while in use');
-    }
+    if (existsSync(markerOf(path))) throw damaged('it was found so while in use');
+    if (wasEmptied) throw damaged('its file was cut to nothing');
     migrate(database, path, wallMs);
     checkTail(database);
     const engine = new Engine(database, options);
+    // Reads every table but the journal itself.
+    const opened = engine.opened();
     writeFileSync(pidFileOf(path), `${process.pid}\n`);
-    return engine;
+    return { engine, opened };
   } catch (fault) {
     database.close();
     throw fault;
   }
+}
+
+/** SQLite takes a file without bytes for a new database; one that a gateway had open is not new. */
+function isEmptied(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.size === 0 && existsSync(pidFileOf(path));
 }
 
 function afterDamage(options: OpeningOptions, reason: string): OpenJournal {
@@ -92,12 +100,24 @@ function afterDamage(options: OpeningOptions, reason: string): OpenJournal {
       if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix);
     }
     rmSync(markerOf(path), { force: true });
-    const engine = trusted(options);
-    const salvaged = salvage(aside, engine, { at: wallMs, reason });
+    const salvaged = bringOver(options, aside, reason);
     const note = `the database could not be trusted (${reason}), was set aside as ${aside}, and ${salvaged} Records were brought over`;
-    return { engine, notes: [note] };
+    const { engine, opened } = trusted(options);
+    return { engine, opened: { ...opened, notes: [note] } };
   } catch (fault) {
     throw explained(fault, path);
+  }
+}
+
+/** Fills the new database before it serves: from the old one, and with the note of what happened. */
+function bringOver(options: OpeningOptions, aside: string, reason: string): number {
+  const { path, durability, walBytesMax, wallMs } = options;
+  const database = openDatabase(path, durability, walBytesMax);
+  try {
+    migrate(database, path, wallMs);
+    return salvage(aside, database, { at: wallMs, reason, bytesMax: options.bytesMax - walBytesMax });
+  } finally {
+    database.close();
   }
 }
 
@@ -146,7 +166,7 @@ export function migrate(database: Database, path: string, wallMs: number): void 
     })();
   }
   if (numberPragma(database, 'user_version') !== SCHEMA_VERSION) {
-    throw new GodwitError('JOURNAL_DAMAGED', 'the schema number did not take');
+    throw damaged('the schema number did not take');
   }
 }
 
@@ -161,8 +181,7 @@ function checkTail(database: Database): void {
     )
     .all(TAIL_CHUNKS);
   for (const { first, crc, bytes } of rows) {
-    if (crc32(bytes) !== crc)
-      throw new GodwitError('JOURNAL_DAMAGED', `the Records from ${first} on are not what was written`);
+    if (crc32(bytes) !== crc) throw damaged(`the Records from ${first} on are not what was written`);
     visitSlots(bytes, first, () => true);
   }
 }

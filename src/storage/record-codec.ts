@@ -216,14 +216,27 @@ function readUserProperties(from: ByteReader): (readonly [string, string])[] {
 type Form = Omit<SampleSet, 'samples'>;
 
 function parseForm(text: string): Form {
-  const [topic, qos, retain, format, grouped] = JSON.parse(text) as [
+  const [topic, qos, retain, format, grouped] = parseNames(text) as [
     string,
     QoS,
     boolean,
     PayloadFormat,
     boolean,
   ];
+  if (typeof topic !== 'string' || typeof format !== 'object') throw damaged('a form that is none');
   return { topic, qos, retain, format, grouped };
+}
+
+/** The names of a series, from the dictionary or the Record itself. */
+function parseNames(text: string): readonly unknown[] {
+  let names: unknown;
+  try {
+    names = JSON.parse(text);
+  } catch {
+    throw damaged('names that are not JSON');
+  }
+  if (!Array.isArray(names)) throw damaged('names that are no list');
+  return names;
 }
 
 function writeSamples(to: ByteWriter, set: SampleSet, dictionary: Names): void {
@@ -274,7 +287,8 @@ function writeSample(to: ByteWriter, sample: Sample, before: Stamp | undefined, 
 
 function readSample(from: ByteReader, before: Stamp | undefined, dictionary: Names): Sample {
   const bits = from.u8();
-  const [device, point, unit] = JSON.parse(readName(from, dictionary)) as [string, string, string?];
+  const [device, point, unit] = parseNames(readName(from, dictionary)) as [string, string, string?];
+  if (typeof device !== 'string' || typeof point !== 'string') throw damaged('a sample without its names');
   const quality = QUALITIES[(bits >> 3) & 0x03];
   if (quality === undefined) throw damaged('an unknown quality');
   const trusted = (bits & TRUSTED) !== 0;

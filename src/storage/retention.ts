@@ -14,7 +14,7 @@ import { crc32 } from 'node:zlib';
 import type { Route } from '../core/route.js';
 import type { Database, DatabaseGauge } from './database.js';
 import { evict } from './eviction.js';
-import { type LaneFloor, loadFloors, needsSome, type RowSpan, saveFloors } from './lane-floor.js';
+import { floorsJson, type LaneFloor, loadFloors, needsSome, type RowSpan } from './lane-floor.js';
 import type { LossTable } from './loss-table.js';
 import type { News } from './transport.js';
 
@@ -40,6 +40,8 @@ const VACUUM_PAGES = 256;
 type Level = 'delivered' | 'normal' | 'high';
 
 interface ChunkRow extends RowSpan {
+  /** Records it still has. */
+  readonly kept: number;
   readonly to_ms: number;
 }
 
@@ -98,8 +100,8 @@ export class Retention {
     this.#nothingDelivered = false;
   }
 
-  saveFloors(): void {
-    saveFloors(this.#database, this.#lanes.values());
+  floorsOf(bridge: string): string {
+    return floorsJson(this.#lanes.values(), bridge);
   }
 
   /** Before `bytes` are written: takes what may go until they fit, as far as that is possible. */
@@ -168,7 +170,7 @@ export class Retention {
     if (row === undefined) return;
     for (const lane of this.#lanes.values()) {
       if (!needsSome(lane, row)) continue;
-      const lost = Math.min(row.count, Math.max(0, first + row.count - lane.offset) + lane.held.size);
+      const lost = Math.min(row.kept, Math.max(0, first + row.count - lane.offset) + lane.held.size);
       this.#losses.evict({
         lost,
         reason: 'damaged',
@@ -178,7 +180,7 @@ export class Retention {
         topics: [],
       });
     }
-    this.#remove(first, row.count);
+    this.#remove(row);
   }
 
   /** Free pages there should be when nobody waits: a commit then never has to make room itself. */
@@ -232,7 +234,7 @@ export class Retention {
     const needing = [...this.#lanes.values()].filter((lane) => needsSome(lane, row));
     if (level === 'delivered') {
       if (needing.length > 0) return false;
-      this.#remove(row.first, row.count);
+      this.#remove(row);
       return true;
     }
     if (level === 'normal' && needing.length > 0 && needing.every((lane) => lane.lane === 'high'))
@@ -253,7 +255,13 @@ export class Retention {
       this.#sql.remove.run(row.first);
     } else {
       const lanes = BigInt(eviction.lanesLow) + BigInt(eviction.lanesHigh) * 2n ** 31n;
-      this.#sql.rewrite.run(lanes, crc32(eviction.bytes), eviction.bytes, row.first);
+      this.#sql.rewrite.run(
+        row.kept - eviction.removed,
+        lanes,
+        crc32(eviction.bytes),
+        eviction.bytes,
+        row.first,
+      );
     }
     return true;
   }
@@ -289,10 +297,9 @@ export class Retention {
     return true;
   }
 
-  #remove(first: number, count: number): void {
-    this.#sql.remove.run(first);
-    // What was evicted from it before was counted then: at worst `records` is a little low for a while.
-    this.#countRemoved(count);
+  #remove(row: ChunkRow): void {
+    this.#sql.remove.run(row.first);
+    this.#countRemoved(row.kept);
   }
 
   #countRemoved(count: number): void {
@@ -302,7 +309,7 @@ export class Retention {
 }
 
 function prepare(database: Database) {
-  const columns = 'first, count, lanes & 2147483647 AS low, lanes >> 31 AS high, to_ms';
+  const columns = 'first, count, kept, lanes & 2147483647 AS low, lanes >> 31 AS high, to_ms';
   return {
     scan: database.prepare<[number, number], ChunkRow>(
       `SELECT ${columns} FROM chunk WHERE first >= ? ORDER BY first LIMIT ?`,
@@ -313,8 +320,8 @@ function prepare(database: Database) {
     routes: database.prepare<[], { id: number; json: string }>('SELECT id, json FROM route'),
     text: database.prepare<[number], { text: string }>('SELECT text FROM dictionary WHERE id = ?'),
     remove: database.prepare<[number]>('DELETE FROM chunk WHERE first = ?'),
-    rewrite: database.prepare<[bigint, number, Buffer, number]>(
-      'UPDATE chunk SET lanes = ?, crc = ?, bytes = ? WHERE first = ?',
+    rewrite: database.prepare<[number, bigint, number, Buffer, number]>(
+      'UPDATE chunk SET kept = ?, lanes = ?, crc = ?, bytes = ? WHERE first = ?',
     ),
     removed: database.prepare<[], { value: string }>("SELECT value FROM meta WHERE name = 'removed'"),
     saveRemoved: database.prepare<[string]>(
