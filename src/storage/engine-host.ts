@@ -39,7 +39,8 @@ export class EngineHost {
       return this.#engine.read(request);
     } catch (fault) {
       this.#throwDamage(fault);
-      throw fault;
+      if (sqliteCode(fault) === undefined) throw fault;
+      return { bytes: new ArrayBuffer(0), spans: [], next: request.from, failed: reasonOf(fault) };
     }
   }
 

@@ -97,8 +97,9 @@ export class FormingBatch {
     const bytes = new ByteWriter();
     const to = new OperationWriter(bytes);
     for (const [id, text] of this.texts) to.defineText(id, text);
-    for (const [id, json] of this.routes) to.defineRoute(id, json);
+    // A route leads over a lane: the lane first.
     for (const [bit, bridge, lane] of this.lanes) to.defineLane(bit, bridge, lane);
+    for (const [id, json] of this.routes) to.defineRoute(id, json);
     for (const [bridge, count] of this.produced) to.produced(bridge, count);
     for (const [name, { state, delivered, lost }] of this.bridges)
       to.saveBridge(name, state, delivered, lost);

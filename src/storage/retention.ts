@@ -282,7 +282,7 @@ export class Retention {
     if (rows.length === SLICE_ROWS) return true;
     this.#cursors.aged = 0;
     this.#agedAtMs = wallMs;
-    return false;
+    return true;
   }
 
   #isTooLarge(): boolean {

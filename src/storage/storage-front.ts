@@ -77,6 +77,7 @@ export class StorageFront implements Storage {
   #losses: readonly Loss[] = [];
   #damage: JournalSnapshot['damage'] = [];
   #failing: { readonly sinceMs: number; tries: number; reason: string; timer: Timer | undefined } | undefined;
+  #readFails = false;
   #commits = 0;
   #commitMs = 0;
   #bytesAppended = 0;
@@ -171,14 +172,27 @@ export class StorageFront implements Storage {
   async read(bridge: string, lane: Lane, from: number, bytesMax: number): Promise<RecordSlice> {
     const found = this.#routes.lane(bridge, lane);
     let next = Math.max(1, from);
-    while (found !== undefined && next <= this.#head) {
+    while (found !== undefined && next <= this.#head && this.#state !== 'closed') {
       const answer = await this.#transport.read({ bit: found.bit, from: next, bytesMax });
+      if (answer.failed !== undefined) {
+        await this.#unread(answer.failed);
+        continue;
+      }
+      this.#readFails = false;
       const slice = sliceOf(answer, next, bytesMax, found.routes, this.#dictionary);
       if (slice.records.length > 0) return slice;
       // Nothing of this lane in what was scanned so far: on, in slices, so that commits get their turn.
       next = slice.next;
     }
     return { records: [], next: Math.max(next, this.#head + 1) };
+  }
+
+  /** A disk that cannot be read is asked again: what waits on it is not lost, only late. */
+  #unread(reason: string): Promise<void> {
+    const { clock, log, path } = this.#options;
+    if (!this.#readFails) log.error({ path, reason }, 'Journal cannot be read; it is tried again');
+    this.#readFails = true;
+    return new Promise((resolve) => clock.at(clock.monotonicMs() + RETRY_DELAY_MS_MAX, resolve));
   }
 
   bridge(name: string): BridgeState | undefined {

@@ -64,6 +64,8 @@ export interface ReadAnswer {
   readonly spans: readonly number[];
   /** Where the scan stopped: offsets before it that are not in `spans` do not concern the lane. */
   readonly next: number;
+  /** Why the disk could not be read; nothing else here counts then. */
+  readonly failed?: string;
 }
 
 export interface Transport {

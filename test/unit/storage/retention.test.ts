@@ -1,0 +1,208 @@
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import type { InlineStorage } from '../../../src/storage/inline-storage.js';
+import type { JournalSettings } from '../../../src/storage/limits.js';
+import { heldJournal, journalPath, messageOf, readAll, routeOf } from './fixtures.js';
+
+const MIB = 2 ** 20;
+const payload = 'x'.repeat(1000);
+
+/** Appends Records of 1 KB in commits of 100; every `highEvery`-th goes over the high lane. */
+function fill(journal: InlineStorage, count: number, highEvery = 0): number {
+  const normal = journal.routeId(routeOf('cloud', 'normal'));
+  const high = journal.routeId(routeOf('cloud', 'high'));
+  let taken = 0;
+  for (let index = 1; index <= count; index += 1) {
+    const route = highEvery > 0 && index % highEvery === 0 ? high : normal;
+    if (journal.append(messageOf(`t/${index}`, payload), [route], index, true)) taken += 1;
+    if (index % 100 === 0) journal.commitNow();
+  }
+  journal.commitNow();
+  return taken;
+}
+
+async function small(path: string, more: Partial<JournalSettings> = {}): ReturnType<typeof heldJournal> {
+  return heldJournal({ path, config: { max_size: 4 * MIB, ...more } });
+}
+
+function sizeOnDisk(path: string): number {
+  return ['', '-wal', '-shm'].reduce(
+    (sum, suffix) => sum + (statSync(path + suffix, { throwIfNoEntry: false })?.size ?? 0),
+    0,
+  );
+}
+
+test('the whole journal on disk, WAL included, stays within max_size', async () => {
+  const path = journalPath();
+  const { journal } = await small(path);
+  for (let round = 0; round < 10; round += 1) {
+    fill(journal, 2000);
+    expect(sizeOnDisk(path)).toBeLessThanOrEqual(4 * MIB);
+    const { bytes } = journal.snapshot();
+    expect(bytes).toBeLessThanOrEqual(4 * MIB);
+    expect(bytes).toBeGreaterThan(2 * MIB);
+  }
+});
+
+test('what waited and had to go is counted as lost, oldest first, with its topics and span', async () => {
+  const { journal } = await small(journalPath());
+  fill(journal, 10_000);
+  const waiting = (await readAll(journal, 'cloud', 'normal', 100_000)).map(({ offset }) => offset);
+  const lost = 10_000 - waiting.length;
+  expect(waiting).toEqual(Array.from({ length: waiting.length }, (_, index) => lost + 1 + index));
+  expect(waiting.length).toBeGreaterThan(2000);
+  expect(journal.ledger('cloud')).toEqual({ produced: 10_000, delivered: 0, lost });
+  const topics = Array.from({ length: 16 }, (_, index) => `t/${index + 1}`);
+  expect(journal.snapshot().losses).toEqual([
+    {
+      lost: expect.any(Number) as number,
+      reason: 'evicted',
+      bridge: 'cloud',
+      from: 1,
+      to: expect.any(Number) as number,
+      topics,
+    },
+  ]);
+  expect(journal.snapshot().records).toBe(waiting.length);
+  expect(journal.snapshot().state).toBe('ok');
+});
+
+test('what is durable of the losses adds up after a restart', async () => {
+  const path = journalPath();
+  const first = await small(path);
+  fill(first.journal, 10_000);
+  await first.journal.stop();
+  const { journal } = await small(path);
+  const waiting = (await readAll(journal, 'cloud', 'normal', 100_000)).length;
+  expect(journal.ledger('cloud')).toEqual({ produced: 10_000, delivered: 0, lost: 10_000 - waiting });
+  expect(journal.snapshot().losses).toMatchObject([{ lost: 10_000 - waiting, reason: 'evicted' }]);
+});
+
+test('delivered Records go first, and cost nothing', async () => {
+  const { journal } = await small(journalPath());
+  for (let round = 1; round <= 20; round += 1) {
+    fill(journal, 1000);
+    journal.keepFrom('cloud', 'normal', journal.head - 500);
+    journal.saveBridge('cloud', Buffer.from('s'), { delivered: 0, lost: 0 });
+    journal.commitNow();
+  }
+  expect(journal.ledger('cloud').lost).toBe(0);
+  expect(journal.snapshot().losses).toEqual([]);
+  const { oldest } = journal.snapshot();
+  expect(oldest).not.toBeNull();
+});
+
+test('Records of the high lane stay while others of the same chunks go', async () => {
+  const { journal } = await small(journalPath());
+  fill(journal, 10_000, 10);
+  const high = await readAll(journal, 'cloud', 'high', 100_000);
+  expect(high.map(({ offset }) => offset)).toEqual(
+    Array.from({ length: 1000 }, (_, index) => 10 * (index + 1)),
+  );
+  const normal = await readAll(journal, 'cloud', 'normal', 100_000);
+  expect(journal.ledger('cloud').lost).toBe(10_000 - high.length - normal.length);
+  expect(journal.snapshot().records).toBe(high.length + normal.length);
+});
+
+test('the high lane goes too once there is nothing else', async () => {
+  const path = journalPath();
+  const { journal } = await small(path);
+  fill(journal, 10_000, 1);
+  const high = await readAll(journal, 'cloud', 'high', 100_000);
+  expect(high.length).toBeGreaterThan(2000);
+  expect(high.at(-1)?.offset).toBe(10_000);
+  expect(journal.ledger('cloud').lost).toBe(10_000 - high.length);
+  expect(sizeOnDisk(path)).toBeLessThanOrEqual(4 * MIB);
+});
+
+test('Records under way are never taken, however old', async () => {
+  const { journal } = await small(journalPath());
+  fill(journal, 500);
+  journal.keepFrom('cloud', 'normal', 501, [7, 300]);
+  fill(journal, 10_000);
+  const offsets = (await readAll(journal, 'cloud', 'normal', 100_000)).map(({ offset }) => offset);
+  expect(offsets.slice(0, 2)).toEqual([7, 300]);
+  expect(offsets[2]).toBeGreaterThan(500);
+});
+
+test('with drop-newest nothing waiting is dropped: append says false until something was delivered', async () => {
+  const path = journalPath();
+  const { journal } = await small(path, { when_full: 'drop-newest' });
+  const taken = fill(journal, 10_000);
+  expect(taken).toBeLessThan(10_000);
+  expect(taken).toBeGreaterThan(2000);
+  expect(journal.snapshot().state).toBe('full');
+  expect(journal.ledger('cloud')).toEqual({ produced: taken, delivered: 0, lost: 0 });
+  expect(sizeOnDisk(path)).toBeLessThanOrEqual(4 * MIB);
+  expect(await readAll(journal, 'cloud', 'normal', 100_000)).toHaveLength(taken);
+
+  journal.lose({ lost: 10_000 - taken, reason: 'full', bridge: 'cloud', from: 1, to: 2, topics: ['t/9999'] });
+  journal.saveBridge('cloud', Buffer.from('s'), { delivered: 1000, lost: 0 });
+  journal.keepFrom('cloud', 'normal', 1001);
+  journal.commitNow();
+  expect(journal.snapshot()).toMatchObject({
+    state: 'ok',
+    losses: [{ reason: 'full', lost: 10_000 - taken }],
+  });
+  expect(journal.append(messageOf('again'), [], 1, true)).toBe(true);
+});
+
+test('delivered history older than max_age goes, younger stays', async () => {
+  const hour = 3_600_000;
+  const { journal, clock } = await heldJournal({ path: journalPath(), config: { max_age: hour } });
+  const route = journal.routeId(routeOf());
+  const at = (): void => {
+    journal.append(messageOf('t'), [route], clock.wallMs(), true);
+    journal.commitNow();
+  };
+  for (let minute = 0; minute < 90; minute += 1) {
+    at();
+    clock.advance(60_000);
+  }
+  expect(journal.snapshot().records).toBe(90);
+  journal.keepFrom('cloud', 'normal', 81);
+  journal.saveBridge('cloud', Buffer.from('s'), { delivered: 80, lost: 0 });
+  journal.commitNow();
+  clock.advance(60_000);
+  at();
+  const left = await readAll(journal);
+  expect(left[0]?.offset).toBeGreaterThan(28);
+  expect(left[0]?.offset).toBeLessThan(36);
+  clock.advance(10 * hour);
+  at();
+  expect((await readAll(journal))[0]?.offset).toBe(81);
+  expect(journal.ledger('cloud').lost).toBe(0);
+});
+
+test('a lower max_size shrinks the file', async () => {
+  const path = journalPath();
+  const first = await heldJournal({ path, config: { max_size: 64 * MIB } });
+  fill(first.journal, 20_000);
+  await first.journal.stop();
+  expect(sizeOnDisk(path)).toBeGreaterThan(20 * MIB);
+  const { journal } = await small(path);
+  fill(journal, 100);
+  expect(journal.ledger('cloud').lost).toBeGreaterThan(15_000);
+  await journal.stop();
+  expect(sizeOnDisk(path)).toBeLessThanOrEqual(4 * MIB);
+});
+
+test('a chunk whose bytes changed on the disk is not read, and counted as lost once found', async () => {
+  const path = journalPath();
+  const first = await heldJournal({ path });
+  fill(first.journal, 3000);
+  await first.journal.stop();
+  const bytes = readFileSync(path);
+  const at = bytes.indexOf('t/1050');
+  bytes.write('T', at);
+  writeFileSync(path, bytes);
+  const { journal } = await heldJournal({ path });
+  const topics = (await readAll(journal, 'cloud', 'normal', 100_000)).map(({ topic }) => topic);
+  const lost = 3000 - topics.length;
+  expect(topics).not.toContain('t/1050');
+  expect(lost).toBeGreaterThan(0);
+  journal.afterCommit(() => undefined);
+  journal.commitNow();
+  expect(journal.ledger('cloud')).toEqual({ produced: 3000, delivered: 0, lost });
+  expect(journal.snapshot().losses).toMatchObject([{ reason: 'damaged', bridge: 'cloud', lost }]);
+});
