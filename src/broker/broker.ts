@@ -107,6 +107,7 @@ export class Broker implements Part {
       limits: {
         queued: limits.max_queued,
         queuedBytes: limits.max_queued_bytes,
+        retained: limits.max_retained,
         budget: { bytes: 0, bytesMax: SESSIONS_BYTES_MAX },
       },
       sessionsMax: limits.max_connections * SESSIONS_PER_CONNECTION_MAX,

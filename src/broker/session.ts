@@ -8,6 +8,7 @@
  * `subscribe`, `unsubscribe`, `#take` (sent), `settle` and `released` (acknowledged), `#enqueue` (waits), and, for
  * what comes in, the Receiver that Connection drives between a commit and its PUBREC.
  */
+import { BoundedQueue } from '../core/bounded-queue.js';
 import type { QoS } from '../core/message.js';
 import type { ReasonCode } from '../mqtt/reason-code.js';
 import { Receiver } from '../mqtt/receiver.js';
@@ -29,6 +30,8 @@ export interface Link {
 export interface SessionLimits {
   readonly queued: number;
   readonly queuedBytes: number;
+  /** Retained copies that may wait for one new subscriber. */
+  readonly retained: number;
   readonly budget: QueueBudget;
 }
 
@@ -56,6 +59,7 @@ export class Session {
   #sender: Sender<Delivery> | undefined;
   #receiver: Receiver | undefined;
   #queue: DeliveryQueue | undefined;
+  #retained: BoundedQueue<Delivery> | undefined;
   #sendMaximum = 0;
 
   constructor(clientId: string, limits: SessionLimits, dropped: (session: Session, why: Dropped) => void) {
@@ -115,29 +119,41 @@ export class Session {
     return true;
   }
 
-  /** A retained copy for a new subscription: it may wait whatever its QoS, since no newer one will follow soon. */
+  /**
+   * A retained copy for a new subscription. There may be a hundred thousand, so what the link cannot take now waits
+   * apart, as references to what is kept anyway, and takes no room from what the queue is for.
+   */
   deliverRetained(delivery: Delivery, nowMs: number): void {
     const { link } = this;
-    if (delivery.qos > 0 || link === undefined) this.deliver(delivery, nowMs);
-    else if (this.queued === 0 && link.writable) link.publish(delivery, 0, false);
-    else this.#enqueue(delivery);
+    const waits = this.#retained !== undefined && this.#retained.size > 0;
+    if (
+      link?.writable === true &&
+      !waits &&
+      (delivery.qos === 0 || (this.queued === 0 && this.#window > 0))
+    ) {
+      this.deliver(delivery, nowMs);
+      return;
+    }
+    this.#retained ??= new BoundedQueue(this.#limits.retained);
+    if (!this.#retained.push(delivery)) this.#drop('queue full');
   }
 
   /** Sends what waits, as far as the window and the socket allow. */
   pump(nowMs: number): void {
-    const queue = this.#queue;
     const { link } = this;
-    if (queue === undefined || link === undefined) return;
-    while (queue.size > 0 && link.writable) {
-      const delivery = queue.peek(nowMs);
-      if (delivery === undefined) break;
-      if (delivery.qos > 0 && this.#window === 0) return;
-      queue.shift();
-      if (delivery.qos > 0) this.#take(delivery, link);
-      // A retained copy that waited until a newer one of its topic went out live would turn back time.
-      else if (!delivery.publication.superseded) link.publish(delivery, 0, false);
+    if (link === undefined) return;
+    const queue = this.#queue;
+    if (queue !== undefined && queue.size > 0) {
+      while (link.writable && this.#window > 0) {
+        const delivery = queue.peek(nowMs);
+        if (delivery === undefined) break;
+        queue.shift();
+        this.#take(delivery, link);
+      }
+      if (queue.size > 0) return;
+      this.overflowing = false;
     }
-    if (queue.size === 0) this.overflowing = false;
+    if (this.#retained !== undefined) this.#pumpRetained(this.#retained, link, nowMs);
   }
 
   puback(packetIdentifier: number, reasonCode: ReasonCode): readonly SenderStep<Delivery>[] {
@@ -165,8 +181,20 @@ export class Session {
     for (let item = this.#queue?.shift(); item !== undefined; item = this.#queue?.shift()) {
       if (item.group !== undefined) left.push(item);
     }
+    this.#retained = undefined;
     this.link = undefined;
     return left;
+  }
+
+  #pumpRetained(retained: BoundedQueue<Delivery>, link: Link, nowMs: number): void {
+    for (let next = retained.peek(); next !== undefined && link.writable; next = retained.peek()) {
+      if (next.qos > 0 && this.#window === 0) return;
+      retained.shift();
+      // One that waited until a newer one of its topic went out live would turn back time.
+      if (next.publication.superseded || next.expired(nowMs)) continue;
+      this.deliver(next, nowMs);
+    }
+    if (retained.size === 0) this.#retained = undefined;
   }
 
   get #window(): number {
@@ -187,14 +215,14 @@ export class Session {
       this.#drop('too large');
       return;
     }
-    // The identifier keeps it until it is acknowledged, and the chunk it came in must not be kept with it.
     const packetIdentifier = this.#openSender().publish(delivery, delivery.qos as 1 | 2);
     link.publish(delivery, packetIdentifier, false);
   }
 
   #enqueue(delivery: Delivery): boolean {
     this.#queue ??= new DeliveryQueue(this.#limits.queued, this.#limits.queuedBytes, this.#limits.budget);
-    delivery.publication.own();
+    if (this.link === undefined) delivery.publication.own();
+    else delivery.publication.ownForNow();
     return this.#queue.push(delivery) || this.#drop('queue full');
   }
 

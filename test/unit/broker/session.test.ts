@@ -26,7 +26,7 @@ function setUp(limits = { queued: 3, queuedBytes: 1_000_000 }): {
 } {
   const dropped: Dropped[] = [];
   const budget = { bytes: 0, bytesMax: 1_000_000 };
-  const session = new Session('one', { ...limits, budget }, (_, why) => dropped.push(why));
+  const session = new Session('one', { ...limits, retained: 10, budget }, (_, why) => dropped.push(why));
   return { session, link: new FakeLink(), dropped };
 }
 
@@ -85,7 +85,8 @@ test('beyond its limits a session drops the new message and says so', () => {
 test('sessions together hold no more than their budget', () => {
   const budget = { bytes: 0, bytesMax: 1000 };
   const sessions = ['one', 'two', 'three'].map(
-    (clientId) => new Session(clientId, { queued: 100, queuedBytes: 1_000_000, budget }, () => {}),
+    (clientId) =>
+      new Session(clientId, { queued: 100, queuedBytes: 1_000_000, retained: 10, budget }, () => {}),
   );
   for (const session of sessions) session.deliver(copy('x'.repeat(200), 1), 0);
   expect(sessions.map((session) => session.queued)).toEqual([1, 1, 0]);
@@ -138,7 +139,20 @@ test('a client that does not read gets no QoS 0, and its QoS 1 waits', () => {
   expect(link.sent).toEqual(['kept#1']);
 });
 
-test('a retained QoS 0 copy that waited is not sent after a newer one', () => {
+test('retained copies for a new subscriber wait beside the queue and do not fill it', () => {
+  const { session, link, dropped } = setUp({ queued: 1, queuedBytes: 1_000_000 });
+  session.resume(link, 1, 10);
+  for (const payload of ['a', 'b', 'c']) session.deliverRetained(copy(payload, 1), 0);
+  session.deliver(copy('live', 1), 0);
+  for (let packetIdentifier = 1; packetIdentifier <= 4; packetIdentifier += 1) {
+    session.puback(packetIdentifier, 0);
+    session.pump(0);
+  }
+  expect(link.sent).toEqual(['a#1', 'live#2', 'b#3', 'c#4']);
+  expect(dropped).toEqual([]);
+});
+
+test('a retained copy that waited is not sent after a newer one', () => {
   const { session, link } = setUp();
   session.resume(link, 10, 10);
   link.writable = false;

@@ -73,7 +73,7 @@ test.each(rows)('Will: $what [MQTT5-3.1.2-8]', ({ delay, expiry, discard, back, 
   const published: number[] = [];
   let nowMs = 0;
   const sessions = new Sessions({
-    limits: { queued: 10, queuedBytes: 1000, budget: { bytes: 0, bytesMax: 1000 } },
+    limits: { queued: 10, queuedBytes: 1000, retained: 10, budget: { bytes: 0, bytesMax: 1000 } },
     sessionsMax: 10,
     publishWill: () => published.push(nowMs / 1000),
     ended: () => {},
@@ -98,7 +98,7 @@ test.each(rows)('Will: $what [MQTT5-3.1.2-8]', ({ delay, expiry, discard, back, 
 test('a session ends when its expiry has passed since its connection closed, and says when [MQTT5-4.1.0-2]', () => {
   const ended: string[] = [];
   const sessions = new Sessions({
-    limits: { queued: 10, queuedBytes: 1000, budget: { bytes: 0, bytesMax: 1000 } },
+    limits: { queued: 10, queuedBytes: 1000, retained: 10, budget: { bytes: 0, bytesMax: 1000 } },
     sessionsMax: 2,
     publishWill: () => {},
     ended: (session) => ended.push(session.clientId),
@@ -118,7 +118,7 @@ test('a session ends when its expiry has passed since its connection closed, and
 
 test('there are no more sessions than the limit; those known are still found', () => {
   const sessions = new Sessions({
-    limits: { queued: 10, queuedBytes: 1000, budget: { bytes: 0, bytesMax: 1000 } },
+    limits: { queued: 10, queuedBytes: 1000, retained: 10, budget: { bytes: 0, bytesMax: 1000 } },
     sessionsMax: 1,
     publishWill: () => {},
     ended: () => {},
