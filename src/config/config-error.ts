@@ -21,9 +21,12 @@ export const FILE_START: Position = { line: 1, column: 1 };
 
 /** A hostile or hopeless file must not fill the terminal or the memory. */
 export const ERRORS_MAX = 500;
+const KEY_LENGTH_MAX = 300;
+const MESSAGE_LENGTH_MAX = 1000;
 
-export function configError(file: string, position: Position, path: Path, message: string): ConfigError {
-  const key = keyText(path);
+export function configError(file: string, position: Position, path: Path, found: string): ConfigError {
+  const key = shorten(keyText(path), KEY_LENGTH_MAX);
+  const message = shorten(found, MESSAGE_LENGTH_MAX);
   const place = `${file}:${position.line}:${position.column}: `;
   return { file, position, key, message, line: oneLine(place + (key === '' ? '' : `${key}: `) + message) };
 }
@@ -51,6 +54,10 @@ export function keyText(path: Path): string {
     (text, step) => (typeof step === 'number' ? `${text}[${step}]` : text === '' ? step : `${text}.${step}`),
     '',
   );
+}
+
+export function shorten(text: string, lengthMax: number): string {
+  return text.length <= lengthMax ? text : `${text.slice(0, lengthMax)}…`;
 }
 
 /** Control characters in a value must neither break the line nor reach a terminal. */

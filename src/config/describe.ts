@@ -85,6 +85,13 @@ function describeDevice(
   device: DeviceConfig,
 ): DeviceReport {
   const mine = rules.filter((rule) => rule.matchesDevice(name));
+  const groups = new Map<Rule, readonly string[]>();
+  const groupOf = (rule: Rule, point: string): readonly string[] => {
+    if (rule.config.group === undefined) return [point];
+    const known = groups.get(rule) ?? Object.keys(device.points).filter(rule.matchesPoint);
+    groups.set(rule, known);
+    return known;
+  };
   const points = Object.entries(device.points).map(([point, pointConfig]): PointReport => {
     const taken = mine.filter((rule) => rule.matchesPoint(point));
     return {
@@ -92,7 +99,7 @@ function describeDevice(
       source: sourceOf(pointConfig),
       ...(pointConfig.unit === undefined ? {} : { unit: pointConfig.unit }),
       pollMs: pointConfig.poll ?? device.poll,
-      publishes: taken.map((rule) => publicationOf(config, rule, name, device, point)),
+      publishes: taken.map((rule) => publicationOf(config, rule, name, device, point, groupOf(rule, point))),
     };
   });
   return {
@@ -110,13 +117,16 @@ function publicationOf(
   name: string,
   device: DeviceConfig,
   point: string,
+  together: readonly string[],
 ): Publication {
   const { topic: template, qos, retain, payload, group, report } = rule.config;
   const pointConfig = device.points[point] as PointConfig;
   const topic = topicOf(config, template, name, point, pointConfig.unit);
   const grouped = group === 'device';
-  const together = grouped ? Object.keys(device.points).filter(rule.matchesPoint) : [point];
-  const polls = together.map((each) => device.points[each]?.poll ?? device.poll);
+  const pollMs = together.reduce(
+    (least, each) => Math.min(least, device.points[each]?.poll ?? device.poll),
+    Number.POSITIVE_INFINITY,
+  );
   return {
     rule: rule.index,
     topic,
@@ -124,7 +134,7 @@ function publicationOf(
     qos,
     retain,
     grouped,
-    messagesPerDay: Math.ceil(DAY_MS / Math.min(...polls)),
+    messagesPerDay: Math.ceil(DAY_MS / pollMs),
     onChange: report?.on === 'change',
     bridges: Object.entries(config.bridges).flatMap(([bridge, of]) =>
       carried(config, bridge, of, topic, qos),

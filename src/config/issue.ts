@@ -3,11 +3,12 @@
  * Of the several ways in which a value fits no form at all, only the one that was meant is told.
  */
 
-import type { Path } from './config-error.js';
+import { type Path, shorten } from './config-error.js';
+import { words } from './kind.js';
 import { isLaterKey, isLaterValue } from './later.js';
 import { didYouMean } from './nearest.js';
 import type { Report } from './report.js';
-import { busSchema, words } from './schema.js';
+import { busSchema } from './schema.js';
 import { driverMeant, driverOf, keysAt, pointSchemaAt, schemaAt } from './schema-at.js';
 import { nodeAt, plainValue, type Tree, UNKNOWN } from './tree.js';
 import { z } from './zod.js';
@@ -179,12 +180,10 @@ export function foundText(node: Tree | undefined, path: Path): string {
   if (node.kind === 'mapping') return 'a mapping';
   if (node.kind === 'list') return node.items.length === 0 ? 'an empty list' : 'a list';
   if (node.value === null) return 'nothing';
-  if (node.fromEnvironment) return `${shorten(node.source)} (from the environment)`;
+  if (node.fromEnvironment) return `${shorten(node.source, SHOWN_MAX)} (from the environment)`;
   if (path.at(-1) === 'password') return typeof node.value === 'string' ? 'a text' : `a ${typeof node.value}`;
   if (typeof node.value !== 'string') return node.source;
-  return node.quoted || node.value === '' ? JSON.stringify(shorten(node.value)) : shorten(node.value);
-}
-
-function shorten(text: string): string {
-  return text.length <= SHOWN_MAX ? text : `${text.slice(0, SHOWN_MAX)}…`;
+  return node.quoted || node.value === ''
+    ? JSON.stringify(shorten(node.value, SHOWN_MAX))
+    : shorten(node.value, SHOWN_MAX);
 }

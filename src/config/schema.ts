@@ -4,61 +4,12 @@
  * is not here, and so it is refused; `later.ts` knows those by name.
  *
  * What one value must look like is said here, so that every wrong value is found at once; what depends on a
- * second value is in `semantic.ts`. A text in `error` is what is allowed, as the operator reads it.
+ * second value is in `semantic.ts`.
  */
 
 import { describeListenerUrl, describeListenUrl, describeServerUrl } from './endpoint.js';
-import { DURATION, durationText, parseDuration, parseSize, SIZE } from './quantity.js';
+import { duration, file, identifier, limit, qos, size, text, url, words, YEAR_MS } from './kind.js';
 import { z } from './zod.js';
-
-/** What a value of several forms may be, in words. */
-export const words = z.registry<{ readonly allowed: string }>();
-
-const IDENTIFIER = '1 to 64 of A-Z a-z 0-9 . _ -';
-const YEAR_MS = 365 * 86_400_000;
-
-const duration = (leastMs: number, mostMs = YEAR_MS) => {
-  const allowed = `a duration from ${durationText(leastMs)} to ${durationText(mostMs)}, such as 250ms, 5s, 10m, 2h or 30d`;
-  return z
-    .string({ error: allowed })
-    .regex(DURATION, { error: allowed })
-    .refine(
-      (text) => {
-        const ms = parseDuration(text);
-        return ms === undefined || (ms >= leastMs && ms <= mostMs);
-      },
-      { error: allowed },
-    )
-    .transform((text) => parseDuration(text) as number);
-};
-
-const size = (leastText: string, mostText: string) => {
-  const allowed = `a size from ${leastText} to ${mostText}, such as 512B, 64KiB or 2GiB`;
-  const least = parseSize(leastText) as number;
-  const most = parseSize(mostText) as number;
-  return z
-    .string({ error: allowed })
-    .regex(SIZE, { error: allowed })
-    .refine(
-      (text) => {
-        const bytes = parseSize(text);
-        return bytes === undefined || (bytes >= least && bytes <= most);
-      },
-      { error: allowed },
-    )
-    .transform((text) => parseSize(text) as number);
-};
-
-const identifier = z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, { error: IDENTIFIER });
-const text = (allowed: string) => z.string({ error: allowed }).min(1, { error: allowed });
-const qos = z.literal([0, 1, 2]);
-const limit = (standard: number, least = 1, most = 1_000_000_000) =>
-  z.number().int().min(least).max(most).default(standard);
-const url = (describe: (url: string) => string | undefined, allowed: string) =>
-  z.string({ error: allowed }).superRefine((value, context) => {
-    const why = describe(value);
-    if (why !== undefined) context.addIssue({ code: 'custom', message: why });
-  });
 
 export const gatewaySchema = z.strictObject({
   id: identifier.describe('Name of this gateway, in topics and as the client identifier upstream.'),
@@ -322,8 +273,6 @@ const receiveSchema = z.strictObject({
   filter: text('a topic filter').describe('Topic filter; {gateway} stands for the gateway id.'),
   qos: qos.default(1).describe('Quality of Service of the subscription.'),
 });
-
-const file = (what: string) => text('the path of a file').optional().describe(what);
 
 export const bridgeSchema = z.strictObject({
   servers: z

@@ -566,3 +566,14 @@ describe('whatever the text', () => {
     );
   });
 });
+
+test('whatever is wrong, a line stays readable', () => {
+  const long = 'x'.repeat(100_000);
+  for (const yaml of [
+    `gateway: { id: "${'${'.repeat(50_000)}" }`,
+    `gateway: { id: a, ${long}: 1 }`,
+    `${long}: [`,
+  ]) {
+    for (const line of errorLines(yaml)) expect(line.length).toBeLessThan(1500);
+  }
+});
