@@ -300,12 +300,12 @@ export class BridgeSession {
     if (sent > 0) this.#pubrels = this.#pubrels.slice(sent);
     if (this.#paused || this.#limits.window === 0) return;
     while (this.#toSend < this.#tail && wire.writable) {
-      const at = this.#at(this.#toSend);
+      const index = this.#toSend;
+      const at = this.#at(index);
       const phase = this.#phase[at];
-      if (phase === WAITING || phase === AGAIN) {
-        if (!this.#send(at, this.#toSend, phase, wire)) return;
-      }
-      this.#toSend += 1;
+      if ((phase === WAITING || phase === AGAIN) && !this.#send(at, index, phase, wire)) return;
+      // One that is done with at once has moved it already.
+      this.#toSend = Math.max(this.#toSend, index + 1);
     }
   }
 

@@ -43,7 +43,9 @@ export interface LinkEvents {
 
 /** Announced; as much as the broker takes from its own clients by default. */
 const MAXIMUM_PACKET_SIZE = 1024 * 1024;
+/** A server that does not close after DISCONNECT is not waited for. */
 const WIPE_CLOSE_MS = 5000;
+const WIPED: Fault = { kind: 'closed', sentence: 'the old session was thrown away' };
 
 export class Link {
   readonly #options: LinkOptions;
@@ -56,8 +58,11 @@ export class Link {
   #sinceMs = 0;
   #readyAtMs: number | undefined;
   #fault: { readonly begunAtMs: number; attempts: number; sentence: string } | undefined;
-  /** A 3.1.1 server whose old session was thrown away by a connection with Clean Session. */
+  /** A server whose old session was thrown away by a connection with Clean Start. */
   #wiped: string | undefined;
+  /** The connection that did it, until the server has closed it. */
+  #wiping: Client | undefined;
+  #wipeTimer: Timer | undefined;
   #willAllowed = { qos1: true, retain: true };
   #timer: Timer | undefined;
   #stopping = false;
@@ -78,6 +83,8 @@ export class Link {
   async stop(limitMs: number): Promise<void> {
     this.#stopping = true;
     this.#timer?.cancel();
+    this.#wipeTimer?.cancel();
+    this.#wiping?.close(WIPED);
     const client = this.#client;
     if (client !== undefined) {
       await new Promise<void>((resolve) => {
@@ -140,66 +147,59 @@ export class Link {
     const server = this.server;
     if (this.#stopping || server === undefined) return;
     this.#enter('connecting');
-    const isV5 = this.#options.config.version === 5;
     const known = this.#options.knowsSession(server);
-    // In 3.1.1 a Clean Session ends with its connection: one connection throws the old session away, the next keeps.
-    const wipe = !isV5 && !known && this.#wiped !== server.url;
-    const cleanStart = isV5 ? !known : wipe;
-    let wiped = false;
+    // One connection throws away whatever session a stranger left under our name, the next begins ours. One would not
+    // do: in 3.1.1 a Clean Session ends with its connection, and mosquitto 2.0.11 forgets over a restart any session
+    // that began with Clean Start, its Session Expiry notwithstanding.
+    const wipe = !known && this.#wiped !== server.url;
     const client = new Client(
       {
         server,
         tls: this.#options.secrets.tls,
-        connect: this.#connectPacket(cleanStart, wipe),
+        connect: this.#connectPacket(wipe),
         dial: this.#options.dial,
         clock: this.#options.clock,
         maximumPacketSize: MAXIMUM_PACKET_SIZE,
       },
-      {
-        accepted: (connack) => {
-          if (!wipe) {
-            this.#wiped = undefined;
-            this.#events.accepted(server, connack, known && connack.sessionPresent);
-            return;
+      wipe
+        ? {
+            accepted: () => this.#sessionWiped(server),
+            packet: () => undefined,
+            turn: () => undefined,
+            closed: (fault) => {
+              if (this.#wiping === client) this.#wiping = undefined;
+              else this.#closed(fault);
+            },
           }
-          wiped = true;
-          client.disconnect();
-          const { clock } = this.#options;
-          this.#timer = clock.at(clock.monotonicMs() + WIPE_CLOSE_MS, () =>
-            client.close({ kind: 'timeout', sentence: 'the server kept a connection open after DISCONNECT' }),
-          );
-        },
-        packet: (packet) => {
-          if (!wipe) this.#events.packet(packet);
-        },
-        turn: () => {
-          if (!wipe) this.#events.turn();
-        },
-        closed: (fault) => {
-          if (wiped) this.#sessionWiped(server);
-          else this.#closed(fault);
-        },
-      },
+        : {
+            accepted: (connack) => {
+              this.#wiped = undefined;
+              this.#events.accepted(server, connack, known && connack.sessionPresent);
+            },
+            packet: this.#events.packet,
+            turn: this.#events.turn,
+            closed: (fault) => this.#closed(fault),
+          },
     );
     this.#client = client;
     client.open();
   }
 
-  #connectPacket(cleanStart: boolean, wipe: boolean): ConnectPacket {
+  #connectPacket(wipe: boolean): ConnectPacket {
     const { clientId, config, secrets, will } = this.#options;
     const isV5 = config.version === 5;
     return {
       type: 'connect',
       protocolVersion: isV5 ? 5 : 4,
       clientId,
-      cleanStart,
+      cleanStart: wipe,
       keepAlive: Math.min(0xffff, Math.ceil(config.keepalive / 1000)),
       ...(!wipe && { will: will(this.#willAllowed) }),
       ...(config.username !== undefined && { username: config.username }),
       ...(secrets.password !== undefined && { password: Buffer.from(secrets.password) }),
       ...(isV5 && {
         properties: {
-          sessionExpiryInterval: Math.min(0xffff_ffff, Math.ceil(config.session_expiry / 1000)),
+          sessionExpiryInterval: wipe ? 0 : Math.min(0xffff_ffff, Math.ceil(config.session_expiry / 1000)),
           receiveMaximum: RECEIVE_MAXIMUM,
           maximumPacketSize: MAXIMUM_PACKET_SIZE,
         },
@@ -207,10 +207,15 @@ export class Link {
     };
   }
 
+  /** The new connection is dialled at once: its CONNECT comes a round trip after this DISCONNECT. */
   #sessionWiped(server: ServerUrl): void {
-    this.#timer?.cancel();
-    this.#client = undefined;
-    this.#onClosed?.();
+    this.#wiping?.close(WIPED);
+    const wiping = this.#client;
+    this.#wiping = wiping;
+    wiping?.disconnect();
+    const { clock } = this.#options;
+    this.#wipeTimer?.cancel();
+    this.#wipeTimer = clock.at(clock.monotonicMs() + WIPE_CLOSE_MS, () => wiping?.close(WIPED));
     this.#wiped = server.url;
     this.#connect();
   }
