@@ -3,6 +3,7 @@
  * lists and scalars, `${NAME}` is replaced, and a tree has bounded size and depth whatever the text says.
  */
 import {
+  type Alias,
   type Document,
   isAlias,
   isMap,
@@ -10,8 +11,10 @@ import {
   isScalar,
   isSeq,
   LineCounter,
+  type Node,
   type ParsedNode,
   parseDocument,
+  visit,
 } from 'yaml';
 import { reasonOf } from '../core/error.js';
 import { type ConfigError, configError, FILE_START, type Path, type Position } from './config-error.js';
@@ -152,7 +155,7 @@ class TreeReader {
   readonly #source: TreeSource;
   readonly #lineCounter: LineCounter;
   readonly #errors: ConfigError[] = [];
-  #document: Document.Parsed | undefined;
+  #targets: ReadonlyMap<Alias, Node> = new Map();
   #nodes = 0;
 
   constructor(source: TreeSource, lineCounter: LineCounter) {
@@ -161,13 +164,13 @@ class TreeReader {
   }
 
   read(document: Document.Parsed): { root?: MappingNode; errors: readonly ConfigError[] } {
-    this.#document = document;
     const contents = document.contents;
     if (contents === null || (isScalar(contents) && contents.value === null)) {
       this.#fail(FILE_START, [], 'the file is empty, needed: at least gateway with its id');
       return { errors: this.#errors };
     }
     try {
+      this.#targets = targetsOf(document);
       const root = this.#node(contents, [], undefined, 0);
       if (root?.kind === 'mapping') return { root, errors: this.#errors };
       if (root !== undefined) {
@@ -176,8 +179,12 @@ class TreeReader {
       }
       return { errors: this.#errors };
     } catch (fault) {
-      if (!(fault instanceof TooLarge)) throw fault;
-      this.#fail(FILE_START, [], fault.message);
+      if (!(fault instanceof TooLarge || fault instanceof RangeError)) throw fault;
+      this.#fail(
+        FILE_START,
+        [],
+        fault instanceof TooLarge ? fault.message : 'no valid YAML: nested too deeply',
+      );
       return { errors: this.#errors };
     }
   }
@@ -222,13 +229,8 @@ class TreeReader {
     return isScalar(node) ? this.#scalar(node, placed, path) : undefined;
   }
 
-  #alias(
-    node: ParsedNode & { source: string },
-    path: Path,
-    keyPosition: Position | undefined,
-    depth: number,
-  ): Tree | undefined {
-    const target = isAlias(node) && this.#document !== undefined ? node.resolve(this.#document) : undefined;
+  #alias(node: Alias, path: Path, keyPosition: Position | undefined, depth: number): Tree | undefined {
+    const target = this.#targets.get(node);
     if (target === undefined) {
       this.#fail(this.#at(node), path, `found *${node.source}, but there is no &${node.source} before it`);
       return undefined;
@@ -281,6 +283,21 @@ class TreeReader {
     }
     return { ...plain, value: text, fromEnvironment };
   }
+}
+
+/** What each alias stands for, found in one pass: asking the document for each would take a walk every time. */
+function targetsOf(document: Document.Parsed): Map<Alias, Node> {
+  const targets = new Map<Alias, Node>();
+  const anchors = new Map<string, Node>();
+  visit(document, {
+    Node: (_, node) => {
+      if (isAlias(node)) {
+        const target = anchors.get(node.source);
+        if (target !== undefined) targets.set(node, target);
+      } else if (node.anchor !== undefined) anchors.set(node.anchor, node);
+    },
+  });
+  return targets;
 }
 
 /** Stands for a value that has its error already and must not be judged again; no file can hold it. */
