@@ -6,7 +6,7 @@ import { type Clock, SystemClock } from '../core/clock.js';
 import { type Log, silentLog } from '../core/log.js';
 import type { Batch } from './batch.js';
 import { EngineHost } from './engine-host.js';
-import { type JournalSettings, limitsOf } from './limits.js';
+import { frontLimits, type JournalSettings, limitsOf } from './limits.js';
 import { StorageFront } from './storage-front.js';
 import type { CommitOutcome, News, Opened, ReadAnswer, ReadRequest, Transport } from './transport.js';
 
@@ -41,6 +41,7 @@ export class InlineStorage extends StorageFront {
       {
         path: options.path,
         maxCommitDelayMs: settings.max_commit_delay,
+        limits: frontLimits(settings),
         log: options.log ?? silentLog,
         clock,
         endOfTurn: (run) => setImmediate(run),
@@ -69,6 +70,7 @@ export class InlineStorage extends StorageFront {
 }
 
 class InlineTransport implements Transport {
+  readonly alive = true;
   readonly #options: InlineOptions;
   readonly #settings: JournalSettings;
   readonly #clock: Clock;
@@ -94,7 +96,10 @@ class InlineTransport implements Transport {
   }
 
   commit(batch: Batch, wallMs: number, done: (outcome: CommitOutcome) => void): void {
-    this.#held = () => done(this.#apply(batch, wallMs));
+    this.#held = () => {
+      done(this.#apply(batch, wallMs));
+      this.#idle(wallMs);
+    };
     if (!this.#holds) this.carryOut();
   }
 
@@ -129,15 +134,16 @@ class InlineTransport implements Transport {
 
   #apply(batch: Batch, wallMs: number): CommitOutcome {
     const fault = this.#options.fault?.();
-    if (fault !== undefined) return { ok: false, ...fault, batch };
-    const host = this.#open();
-    const outcome = host.commit(batch, wallMs);
+    return fault === undefined ? this.#open().commit(batch, wallMs) : { ok: false, ...fault, batch };
+  }
+
+  /** What the worker does between commits. */
+  #idle(wallMs: number): void {
     for (let more = true; more; ) {
-      const idle = host.idle(wallMs);
-      more = idle.more;
-      if (idle.news !== undefined) this.#listen(idle.news);
+      const done = this.#host?.idle(wallMs);
+      more = done?.more === true;
+      if (done?.news !== undefined) this.#listen(done.news);
     }
-    return outcome;
   }
 
   #open(): EngineHost {

@@ -13,17 +13,45 @@ export interface JournalSettings {
 
 /** Larger ones make checkpoints rarer but not cheaper. */
 const WAL_BYTES_MAX = 16 * 1024 * 1024;
-const WAL_BYTES_MIN = 256 * 1024;
+/** A larger commit keeps every waiting PUBACK waiting: 0.1 s of a card that writes 10 MB/s. */
+const COMMIT_BYTES_MAX = 1024 * 1024;
+/** What may wait for a disk that fails or hangs, in a gateway that has 120 MB for everything. */
+const BUFFER_BYTES_MAX = 32 * 1024 * 1024;
 
+/** What the front holds back, in bytes of Records. */
+export interface FrontLimits {
+  /** A batch of this size forms no further, once its turn is over. */
+  readonly commitBytesMax: number;
+  /** What one turn may give: its batch is not split, and must fit the journal whatever else is in it. */
+  readonly turnBytesMax: number;
+  /** All batches together. */
+  readonly bufferBytesMax: number;
+  /** A single Record larger than this would turn everything else out. */
+  readonly recordBytesMax: number;
+}
+
+export function frontLimits(settings: JournalSettings): FrontLimits {
+  const eighth = Math.floor(settings.max_size / 8);
+  return {
+    commitBytesMax: Math.min(COMMIT_BYTES_MAX, Math.floor(eighth / 2)),
+    turnBytesMax: Math.min(BUFFER_BYTES_MAX, eighth),
+    bufferBytesMax: BUFFER_BYTES_MAX,
+    recordBytesMax: 2 * eighth,
+  };
+}
+
+/** `max_size` is shared out: the database, the WAL up to its checkpoint, and the largest batch on top of that. */
 export function limitsOf(
   path: string,
   settings: JournalSettings,
 ): RetentionLimits & { readonly durability: Durability } {
-  const walBytesMax = Math.max(WAL_BYTES_MIN, Math.min(WAL_BYTES_MAX, Math.floor(settings.max_size / 8)));
+  const { max_size } = settings;
+  const walBytesMax = Math.min(WAL_BYTES_MAX, Math.floor(max_size / 8));
   return {
     path,
     durability: settings.durability,
-    bytesMax: settings.max_size,
+    bytesMax: max_size,
+    databaseBytesMax: max_size - walBytesMax - Math.ceil(frontLimits(settings).turnBytesMax * 1.25),
     walBytesMax,
     ageMsMax: settings.max_age,
     whenFull: settings.when_full,

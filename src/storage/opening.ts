@@ -115,7 +115,7 @@ function bringOver(options: OpeningOptions, aside: string, reason: string): numb
   const database = openDatabase(path, durability, walBytesMax);
   try {
     migrate(database, path, wallMs);
-    return salvage(aside, database, { at: wallMs, reason, bytesMax: options.bytesMax - walBytesMax });
+    return salvage(aside, database, { at: wallMs, reason, bytesMax: options.databaseBytesMax });
   } finally {
     database.close();
   }

@@ -22,6 +22,8 @@ export interface RetentionLimits {
   readonly path: string;
   /** The whole of it on disk, WAL included. */
   readonly bytesMax: number;
+  /** The database file alone. */
+  readonly databaseBytesMax: number;
   readonly walBytesMax: number;
   readonly ageMsMax: number;
   readonly whenFull: 'drop-oldest' | 'drop-newest';
@@ -71,7 +73,7 @@ export class Retention {
     this.#losses = losses;
     this.#limits = limits;
     this.#gauge = gauge;
-    this.#pagesMax = Math.max(128, Math.floor((limits.bytesMax - limits.walBytesMax) / gauge.pageBytes));
+    this.#pagesMax = Math.max(128, Math.floor(limits.databaseBytesMax / gauge.pageBytes));
     this.#pagesReserved = Math.max(32, Math.floor(this.#pagesMax / 16));
     this.#sql = prepare(database);
     this.#removed = Number(this.#sql.removed.get()?.value ?? 0);

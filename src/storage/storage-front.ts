@@ -18,19 +18,16 @@ import type { Batch } from './batch.js';
 import { Dictionary } from './dictionary.js';
 import { type Floor, FormingBatch } from './forming-batch.js';
 import { LedgerBook } from './ledger-book.js';
+import type { FrontLimits } from './limits.js';
 import { PairBook } from './pair-book.js';
 import { readChunkMessage, sliceOf } from './record-slice.js';
 import { RouteBook } from './route-book.js';
 import type { BridgeState, Ledger, Loss, RecordSlice, Storage } from './storage.js';
 import type { CommitOutcome, News, Opened, Transport } from './transport.js';
 
-/** A larger commit keeps every waiting PUBACK waiting: 0.1 s of a card that writes 10 MB/s. */
-export const COMMIT_BYTES_MAX = 1024 * 1024;
-/** What may wait for a disk that fails or hangs, in a gateway that has 120 MB for everything. */
-export const BUFFER_BYTES_MAX = 32 * 1024 * 1024;
 /** Rooms of committed batches, kept for the next ones. */
 const ROOMS_KEPT = 3;
-const ROOM_BYTES_MAX = 2 * COMMIT_BYTES_MAX;
+const ROOM_BYTES_MAX = 2 * 1024 * 1024;
 
 const RETRY_DELAY_MS_MIN = 250;
 const RETRY_DELAY_MS_MAX = 5000;
@@ -42,6 +39,7 @@ type MessageContent = Content & { readonly kind: 'message' };
 export interface FrontOptions {
   readonly path: string;
   readonly maxCommitDelayMs: number;
+  readonly limits: FrontLimits;
   readonly log: Log;
   readonly clock: Clock;
   /** Calls back when the present synchronous turn is over. */
@@ -141,8 +139,10 @@ export class StorageFront implements Storage {
   }
 
   append(content: Content, routes: readonly number[], acceptedAtMs: number, urgent: boolean): boolean {
-    if (this.#isFull()) return false;
+    const { limits } = this.#options;
     const forming = this.#forming;
+    if (this.#isFull() || forming.recordsBytes >= limits.turnBytesMax) return false;
+    if (content.kind === 'message' && content.message.payload.length > limits.recordBytesMax) return false;
     let lanesLow = 0;
     let lanesHigh = 0;
     for (const id of routes) {
@@ -309,7 +309,12 @@ export class StorageFront implements Storage {
   }
 
   #isFull(): boolean {
-    return this.#news?.full === true || this.#bytesWaiting + this.#forming.recordsBytes >= BUFFER_BYTES_MAX;
+    const { bufferBytesMax } = this.#options.limits;
+    return this.#news?.full === true || this.#bytesWaiting + this.#forming.recordsBytes >= bufferBytesMax;
+  }
+
+  #isLarge(): boolean {
+    return this.#forming.recordsBytes >= this.#options.limits.commitBytesMax;
   }
 
   #whyFull(): string {
@@ -325,7 +330,7 @@ export class StorageFront implements Storage {
 
   #wake(urgent: boolean): void {
     if (this.#state !== 'open') return;
-    if (urgent || this.#forming.recordsBytes >= COMMIT_BYTES_MAX) {
+    if (urgent || this.#isLarge()) {
       this.#forming.urgent = true;
       if (this.#flushDue) return;
       this.#flushDue = true;
@@ -346,7 +351,7 @@ export class StorageFront implements Storage {
 
   #turnOver(): void {
     // While a batch is under way the next one keeps growing, up to what one commit should hold.
-    if (this.#committing === undefined || this.#forming.recordsBytes >= COMMIT_BYTES_MAX) this.#flush();
+    if (this.#committing === undefined || this.#isLarge()) this.#flush();
   }
 
   #flush(): void {
@@ -354,7 +359,7 @@ export class StorageFront implements Storage {
     this.#delay = undefined;
     if (this.#forming.touched) {
       // While one is at the disk, and nothing is over its size, there is no point in having more batches.
-      if (this.#committing !== undefined && this.#forming.recordsBytes < COMMIT_BYTES_MAX) {
+      if (this.#committing !== undefined && !this.#isLarge()) {
         this.#forming.urgent = true;
         return;
       }
@@ -439,7 +444,7 @@ export class StorageFront implements Storage {
 
   /** Resolves when nothing waits any more, or after the time a stop may take. */
   #drained(): Promise<void> {
-    if (this.#committing === undefined) return Promise.resolve();
+    if (this.#committing === undefined || !this.#transport.alive) return Promise.resolve();
     const { clock } = this.#options;
     return new Promise((resolve) => {
       const timer = clock.at(clock.monotonicMs() + STOP_WAIT_MS_MAX, resolve);

@@ -69,6 +69,8 @@ export interface ReadAnswer {
 }
 
 export interface Transport {
+  /** False once nothing that is under way will ever be answered. */
+  readonly alive: boolean;
   open(listen: (news: News) => void): Promise<Opened>;
   commit(batch: Batch, wallMs: number, done: (outcome: CommitOutcome) => void): void;
   read(request: ReadRequest): Promise<ReadAnswer>;

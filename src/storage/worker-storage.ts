@@ -8,7 +8,7 @@ import type { Clock } from '../core/clock.js';
 import { GodwitError, reasonOf } from '../core/error.js';
 import type { Log } from '../core/log.js';
 import type { Batch } from './batch.js';
-import { type JournalSettings, limitsOf } from './limits.js';
+import { frontLimits, type JournalSettings, limitsOf } from './limits.js';
 import { StorageFront } from './storage-front.js';
 import type { CommitOutcome, News, Opened, ReadAnswer, ReadRequest, Transport } from './transport.js';
 import type { FromWorker, ToWorker, WorkerData } from './worker-protocol.js';
@@ -33,6 +33,7 @@ export class WorkerStorage extends StorageFront {
       {
         path: options.path,
         maxCommitDelayMs: options.config.max_commit_delay,
+        limits: frontLimits(options.config),
         log: options.log,
         clock: options.clock,
         endOfTurn: (run) => setImmediate(run),
@@ -50,9 +51,14 @@ class WorkerTransport implements Transport {
   #done: ((outcome: CommitOutcome) => void) | undefined;
   #closed: (() => void) | undefined;
   #ending = false;
+  #dead = false;
 
   constructor(options: WorkerStorageOptions) {
     this.#options = options;
+  }
+
+  get alive(): boolean {
+    return !this.#dead;
   }
 
   open(listen: (news: News) => void): Promise<Opened> {
@@ -100,7 +106,7 @@ class WorkerTransport implements Transport {
 
   async close(): Promise<void> {
     const worker = this.#worker;
-    if (worker === undefined) return;
+    if (worker === undefined || this.#dead) return;
     this.#worker = undefined;
     this.#ending = true;
     const { clock } = this.#options;
@@ -144,6 +150,7 @@ class WorkerTransport implements Transport {
   #fatal(fault: unknown): void {
     if (this.#ending) return;
     this.#ending = true;
+    this.#dead = true;
     const sentence = `The storage worker died: ${reasonOf(fault)}`;
     this.#options.onFatal(new GodwitError('STORAGE_WORKER_DIED', sentence, { cause: fault }));
   }

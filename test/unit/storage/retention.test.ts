@@ -50,7 +50,7 @@ test('what waited and had to go is counted as lost, oldest first, with its topic
   const waiting = (await readAll(journal, 'cloud', 'normal', 100_000)).map(({ offset }) => offset);
   const lost = 10_000 - waiting.length;
   expect(waiting).toEqual(Array.from({ length: waiting.length }, (_, index) => lost + 1 + index));
-  expect(waiting.length).toBeGreaterThan(2000);
+  expect(waiting.length).toBeGreaterThan(1500);
   expect(journal.ledger('cloud')).toEqual({ produced: 10_000, delivered: 0, lost });
   const topics = Array.from({ length: 16 }, (_, index) => `t/${index + 1}`);
   expect(journal.snapshot().losses).toEqual([
@@ -109,7 +109,7 @@ test('the high lane goes too once there is nothing else', async () => {
   const { journal } = await small(path);
   fill(journal, 10_000, 1);
   const high = await readAll(journal, 'cloud', 'high', 100_000);
-  expect(high.length).toBeGreaterThan(2000);
+  expect(high.length).toBeGreaterThan(1500);
   expect(high.at(-1)?.offset).toBe(10_000);
   expect(journal.ledger('cloud').lost).toBe(10_000 - high.length);
   expect(sizeOnDisk(path)).toBeLessThanOrEqual(4 * MIB);
@@ -130,7 +130,7 @@ test('with drop-newest nothing waiting is dropped: append says false until somet
   const { journal } = await small(path, { when_full: 'drop-newest' });
   const taken = fill(journal, 10_000);
   expect(taken).toBeLessThan(10_000);
-  expect(taken).toBeGreaterThan(2000);
+  expect(taken).toBeGreaterThan(1500);
   expect(journal.snapshot().state).toBe('full');
   expect(journal.ledger('cloud')).toEqual({ produced: taken, delivered: 0, lost: 0 });
   expect(sizeOnDisk(path)).toBeLessThanOrEqual(4 * MIB);
@@ -205,4 +205,20 @@ test('a chunk whose bytes changed on the disk is not read, and counted as lost o
   journal.commitNow();
   expect(journal.ledger('cloud')).toEqual({ produced: 3000, delivered: 0, lost });
   expect(journal.snapshot().losses).toMatchObject([{ reason: 'damaged', bridge: 'cloud', lost }]);
+});
+
+test('one turn that gives more than a small journal can hold is refused in part, and never blocks it', async () => {
+  const path = journalPath();
+  const { journal } = await small(path);
+  const route = journal.routeId(routeOf());
+  for (let turn = 0; turn < 5; turn += 1) {
+    let taken = 0;
+    while (taken < 5000 && journal.append(messageOf('t', payload), [route], 1, true)) taken += 1;
+    expect(taken).toBeGreaterThan(100);
+    expect(taken).toBeLessThan(5000);
+    journal.commitNow();
+    expect(journal.snapshot().state).toBe('ok');
+    expect(sizeOnDisk(path)).toBeLessThanOrEqual(4 * MIB);
+  }
+  expect(journal.append(messageOf('huge', 'x'.repeat(2 * MIB)), [route], 1, true)).toBe(false);
 });
