@@ -16,26 +16,25 @@ import type {
   DisconnectPacket,
   Packet,
   ProtocolVersion,
-  PublishPacket,
   SubscribePacket,
   UnsubscribePacket,
 } from '../mqtt/packet.js';
 import type { Properties } from '../mqtt/property.js';
 import { ReasonCode } from '../mqtt/reason-code.js';
 import type { SenderStep } from '../mqtt/sender.js';
-import { IncomingAliases, OutgoingAliases } from '../mqtt/topic-alias.js';
+import { OutgoingAliases } from '../mqtt/topic-alias.js';
 import type { Authorizer, Identity } from './authorizer.js';
 import { type Agreed, agree, type Capabilities } from './connect.js';
 import type { Counters } from './counters.js';
-import { type Exchange, readFilter } from './exchange.js';
-import type { Topic } from './match-cache.js';
+import type { Exchange } from './exchange.js';
+import { Intake, type Publisher } from './intake.js';
 import { CONGESTED_BYTES, Outbox } from './outbox.js';
-import { carriedProperties, type Delivery, Publication } from './publication.js';
-import type { Link, Session } from './session.js';
+import { carriedProperties, type Delivery } from './publication.js';
+import type { PendingWill, Session } from './session.js';
 import type { Sessions } from './sessions.js';
-import type { Subscription } from './subscription.js';
+import { subscribe, unsubscribe } from './subscribe.js';
 import type { Transport, TransportUser } from './transport.js';
-import type { AckWaiter, Turn } from './turn.js';
+import type { Turn } from './turn.js';
 
 /** What a connection needs of the broker around it. */
 export interface Surroundings {
@@ -66,7 +65,7 @@ const LINGER_MS = 5000;
 /** A client that does not read its acknowledgements is not read either. */
 const UNREAD_BYTES_MAX = 1024 * 1024;
 
-export class Connection implements TransportUser, Link, AckWaiter {
+export class Connection implements TransportUser, Publisher {
   readonly remoteAddress: string;
   readonly #transport: Transport;
   readonly #around: Surroundings;
@@ -76,10 +75,9 @@ export class Connection implements TransportUser, Link, AckWaiter {
   #agreed: Agreed | undefined;
   #session: Session | undefined;
   #identity: Identity | undefined;
-  #incomingAliases: IncomingAliases | undefined;
+  #intake: Intake | undefined;
   #outgoingAliases: OutgoingAliases | undefined;
   #lastPacketMs: number;
-  #unacknowledged = 0;
   #paused = false;
 
   constructor(transport: Transport, around: Surroundings, connectTimeoutMs: number) {
@@ -116,7 +114,7 @@ export class Connection implements TransportUser, Link, AckWaiter {
   drained(): void {
     this.#outbox.drained();
     this.#session?.pump(this.#around.exchange.beginTurn());
-    this.#unpause();
+    this.unpause();
   }
 
   closed(): void {
@@ -137,7 +135,7 @@ export class Connection implements TransportUser, Link, AckWaiter {
       this.#refuseSilently('CONNECT did not come in time');
     } else if (nowMs >= this.#keepAliveEndMs) {
       // [MQTT311-3.1.2-24] [MQTT5-3.1.2-22]
-      this.#close(ReasonCode.keepAliveTimeout, 'nothing came for one and a half times Keep Alive');
+      this.close(ReasonCode.keepAliveTimeout, 'nothing came for one and a half times Keep Alive');
     } else {
       this.#around.wake(this, this.#keepAliveEndMs);
     }
@@ -146,34 +144,16 @@ export class Connection implements TransportUser, Link, AckWaiter {
   // What the broker tells.
 
   takenOver(): void {
-    this.#close(ReasonCode.sessionTakenOver, 'another connection took the session over'); // [MQTT5-3.1.4-3]
+    this.close(ReasonCode.sessionTakenOver, 'another connection took the session over'); // [MQTT5-3.1.4-3]
   }
 
   shutDown(): void {
-    if (this.#state === 'connected') this.#close(ReasonCode.serverShuttingDown, 'the broker is stopping');
+    if (this.#state === 'connected') this.close(ReasonCode.serverShuttingDown, 'the broker is stopping');
     else this.#refuseSilently('the broker is stopping');
   }
 
   destroy(): void {
     this.#transport.destroy();
-  }
-
-  /** The commit that an acknowledgement waited for is done. */
-  committed(packetIdentifier: number, qos: 1 | 2, reasonCode: ReasonCode): void {
-    this.#unacknowledged -= 1;
-    const session = this.#session;
-    if (session === undefined) return;
-    // What an old connection sent at QoS 1 is not in the count of the one that took over.
-    if (qos === 2 || session.link === this) {
-      session.receiver(this.#receiveWindow).accepted(packetIdentifier, qos, reasonCode);
-    }
-    // A connection that took the session over repeats its QoS 2 PUBLISH and waits for the same commit; what it
-    // sends at QoS 1 is counted anew, so an old PUBACK must not answer it.
-    const link = session.link === this || qos === 1 ? this : session.link;
-    if (link instanceof Connection && link.#state === 'connected') {
-      link.#acknowledge(qos === 1 ? 'puback' : 'pubrec', packetIdentifier, reasonCode);
-      link.#unpause();
-    }
   }
 
   // What its session sends.
@@ -221,7 +201,7 @@ export class Connection implements TransportUser, Link, AckWaiter {
       else this.#first(decoded.packet);
       if (this.#state !== 'connected') return;
     }
-    if (this.#unacknowledged >= this.#around.capabilities.receiveMaximum) this.#pause();
+    if ((this.#intake?.unacknowledged ?? 0) >= this.#around.capabilities.receiveMaximum) this.#pause();
     else if (this.#outbox.pendingBytes > UNREAD_BYTES_MAX) this.#pause();
   }
 
@@ -229,7 +209,7 @@ export class Connection implements TransportUser, Link, AckWaiter {
     const session = this.#session!;
     switch (packet.type) {
       case 'publish':
-        this.#published(packet, session);
+        this.#intake!.publish(packet);
         return;
       case 'puback':
         this.#carryOut(session.puback(packet.packetIdentifier, packet.reasonCode));
@@ -244,7 +224,7 @@ export class Connection implements TransportUser, Link, AckWaiter {
         session.pump(this.#around.exchange.nowMs);
         return;
       case 'pubrel':
-        this.#released(packet.packetIdentifier, session);
+        this.#intake!.pubrel(packet.packetIdentifier);
         return;
       case 'subscribe':
         this.#subscribe(packet, session);
@@ -260,7 +240,7 @@ export class Connection implements TransportUser, Link, AckWaiter {
         return;
       default:
         // A second CONNECT [MQTT311-3.1.0-2] [MQTT5-3.1.0-2]; AUTH without an agreed method; a server's packet.
-        this.#close(ReasonCode.protocolError, `${packet.type.toUpperCase()} does not belong here`);
+        this.close(ReasonCode.protocolError, `${packet.type.toUpperCase()} does not belong here`);
     }
   }
 
@@ -294,7 +274,7 @@ export class Connection implements TransportUser, Link, AckWaiter {
         this.#welcome(packet, agreed);
         // What came with CONNECT waits in the decoder, the rest in the socket.
         if (!asked) return;
-        this.#unpause();
+        this.unpause();
         this.#decode();
       },
     );
@@ -330,6 +310,7 @@ export class Connection implements TransportUser, Link, AckWaiter {
     session.will = pendingWill(packet);
     this.#session = session;
     this.#state = 'connected';
+    this.#intake = new Intake(this, session, agreed.version, this.#identity!, around);
     if (agreed.topicAliasMaximum > 0) this.#outgoingAliases = new OutgoingAliases(agreed.topicAliasMaximum);
     this.#send({
       type: 'connack',
@@ -340,129 +321,20 @@ export class Connection implements TransportUser, Link, AckWaiter {
     around.sessionsMoved();
     around.wake(this, this.#keepAliveEndMs);
     around.report(this, 'connected', '');
-    this.#carryOut(session.resume(this, agreed.sendMaximum, this.#receiveWindow));
+    this.#carryOut(session.resume(this, agreed.sendMaximum, this.#intake.receiveWindow));
     session.pump(nowMs);
   }
 
-  // PUBLISH
+  // What Intake needs to answer.
 
-  #published(packet: PublishPacket, session: Session): void {
-    const around = this.#around;
-    const { exchange, counters } = around;
-    counters.messagesReceived += 1;
-    const { qos, properties } = packet;
-    let topicName = packet.topic;
-    if (properties?.topicAlias !== undefined || topicName === '') {
-      this.#incomingAliases ??= new IncomingAliases(around.capabilities.topicAliasMaximum);
-      const resolved = this.#incomingAliases.resolve(topicName, properties?.topicAlias);
-      if (typeof resolved === 'number') {
-        this.#close(resolved, 'the topic alias is not known or not allowed');
-        return;
-      }
-      topicName = resolved;
-    }
-    const topic = exchange.topic(topicName);
-    if (topic === undefined) {
-      this.#close(ReasonCode.topicNameInvalid, 'PUBLISH has a topic name that is not one');
-      return;
-    }
-    if (qos === 0) {
-      if (!around.authorizer.mayPublish(this.#identity!, topicName)) {
-        counters.messagesDropped += 1;
-        return;
-      }
-      exchange.accept(this.#publication(packet, topicName), topic, session);
-      return;
-    }
-    this.#publishedAboveQoS0(packet, packet.packetIdentifier!, qos, topic, session);
-  }
-
-  #publishedAboveQoS0(
-    packet: PublishPacket,
-    packetIdentifier: number,
-    qos: 1 | 2,
-    topic: Topic,
-    session: Session,
-  ): void {
-    const { exchange, authorizer, turn } = this.#around;
-    const receiver = session.receiver(this.#receiveWindow);
-    const receipt = receiver.publish(packetIdentifier, qos);
-    switch (receipt) {
-      case 'exceeded':
-        this.#close(
-          ReasonCode.receiveMaximumExceeded,
-          'more PUBLISHes than Receive Maximum are unacknowledged',
-        );
-        return;
-      case 'pending':
-        return;
-      case 'repeated':
-        if (this.#unacknowledged > 0) this.#acknowledgeLater(packetIdentifier, qos, ReasonCode.success);
-        else this.#acknowledge('pubrec', packetIdentifier, ReasonCode.success);
-        return;
-      case 'deliver':
-        break;
-    }
-    let reasonCode: ReasonCode = ReasonCode.success;
-    let waits = this.#unacknowledged > 0;
-    if (!authorizer.mayPublish(this.#identity!, topic.name)) {
-      // 3.1.1 has no way to say so: acknowledged and dropped [MQTT311-3.3.5-2].
-      this.#around.counters.messagesDropped += 1;
-      if (this.version === 5) reasonCode = ReasonCode.notAuthorized;
-    } else {
-      const outcome = exchange.accept(this.#publication(packet, topic.name), topic, session);
-      if (outcome === 'afterCommit') waits = true;
-      else if (outcome === 'refused') {
-        reasonCode = ReasonCode.quotaExceeded;
-        if (this.version === 4) {
-          this.#close(reasonCode, 'the message could not be kept');
-          return;
-        }
-      }
-    }
-    if (waits) {
-      this.#unacknowledged += 1;
-      turn.acknowledgeAfterCommit(this, packetIdentifier, qos, reasonCode);
-      return;
-    }
-    receiver.accepted(packetIdentifier, qos, reasonCode);
-    this.#acknowledge(qos === 1 ? 'puback' : 'pubrec', packetIdentifier, reasonCode);
-  }
-
-  #publication(packet: PublishPacket, topicName: string): Publication {
-    return new Publication(
-      topicName,
-      packet.payload,
-      packet.qos,
-      packet.retain,
-      carriedProperties(packet.properties),
-      this.#around.exchange.nowMs,
-    );
-  }
-
-  #acknowledgeLater(packetIdentifier: number, qos: 1 | 2, reasonCode: ReasonCode): void {
-    this.#unacknowledged += 1;
-    this.#around.turn.acknowledgeAfterCommit(this, packetIdentifier, qos, reasonCode);
-  }
-
-  #acknowledge(type: AckPacket['type'], packetIdentifier: number, reasonCode: ReasonCode): void {
+  acknowledge(type: AckPacket['type'], packetIdentifier: number, reasonCode: ReasonCode): void {
+    if (this.#state !== 'connected') return;
     if (reasonCode === ReasonCode.success || this.version === 4) this.#outbox.ack(type, packetIdentifier);
     else this.#send({ type, packetIdentifier, reasonCode });
   }
 
-  #released(packetIdentifier: number, session: Session): void {
-    const receiver = session.receiver(this.#receiveWindow);
-    switch (receiver.pubrel(packetIdentifier)) {
-      case 'complete':
-        receiver.completed(packetIdentifier);
-        this.#acknowledge('pubcomp', packetIdentifier, ReasonCode.success);
-        return;
-      case 'unknown':
-        this.#acknowledge('pubcomp', packetIdentifier, ReasonCode.packetIdentifierNotFound);
-        return;
-      case 'pending':
-        return;
-    }
+  get intake(): Intake | undefined {
+    return this.#state === 'connected' ? this.#intake : undefined;
   }
 
   // What the Sender decided about our own PUBLISHes. Sessions are in memory: a `save` is done at once.
@@ -474,13 +346,13 @@ export class Connection implements TransportUser, Link, AckWaiter {
         case 'settle':
           break;
         case 'send':
-          this.#acknowledge(step.packet.type, step.packet.packetIdentifier, step.packet.reasonCode);
+          this.acknowledge(step.packet.type, step.packet.packetIdentifier, step.packet.reasonCode);
           break;
         case 'resend':
           this.#resend(step.item, step.packetIdentifier, step.qos);
           break;
         case 'close':
-          this.#close(step.reasonCode, step.why);
+          this.close(step.reasonCode, step.why);
           return;
       }
     }
@@ -501,55 +373,22 @@ export class Connection implements TransportUser, Link, AckWaiter {
   // SUBSCRIBE, UNSUBSCRIBE
 
   #subscribe(packet: SubscribePacket, session: Session): void {
-    const { exchange, authorizer, maximumSubscriptions } = this.#around;
-    const version = this.version!;
-    const subscriptionIdentifier = packet.properties?.subscriptionIdentifiers?.[0];
-    const reasonCodes: ReasonCode[] = [];
-    const withRetained: Subscription[] = [];
-    for (const { topicFilter, qos, noLocal, retainAsPublished, retainHandling } of packet.subscriptions) {
-      const filter = readFilter(topicFilter, version);
-      if (filter === undefined) {
-        reasonCodes.push(ReasonCode.topicFilterInvalid);
-        continue;
-      }
-      if (!authorizer.maySubscribe(this.#identity!, filter.matched)) {
-        reasonCodes.push(ReasonCode.notAuthorized);
-        continue;
-      }
-      if (session.subscriptions.size >= maximumSubscriptions && !session.subscriptions.has(topicFilter)) {
-        reasonCodes.push(ReasonCode.quotaExceeded);
-        continue;
-      }
-      const subscription: Subscription = {
-        session,
-        topicFilter,
-        ...filter,
-        qos,
-        noLocal,
-        // 3.1.1 has no such option: a live message never has RETAIN there [MQTT311-3.3.1-9].
-        retainAsPublished,
-        subscriptionIdentifier,
-      };
-      const isNew = exchange.subscribe(subscription);
-      reasonCodes.push(qos);
-      // No retained messages for shared subscriptions; Retain Handling 1 only for new ones [MQTT5-3.3.1-10].
-      if (!filter.shared && (retainHandling === 0 || (retainHandling === 1 && isNew))) {
-        withRetained.push(subscription);
-      }
-    }
-    const { packetIdentifier } = packet;
-    this.#send({ type: 'suback', packetIdentifier, reasonCodes });
-    for (const subscription of withRetained) exchange.sendRetained(subscription);
+    const granted = subscribe(packet, session, this.version!, this.#identity!, this.#around);
+    this.#send({
+      type: 'suback',
+      packetIdentifier: packet.packetIdentifier,
+      reasonCodes: granted.reasonCodes,
+    });
+    for (const subscription of granted.withRetained) this.#around.exchange.sendRetained(subscription);
   }
 
   #unsubscribe(packet: UnsubscribePacket, session: Session): void {
     const { packetIdentifier } = packet;
-    const reasonCodes = packet.topicFilters.map((topicFilter) =>
-      this.#around.exchange.unsubscribe(session, topicFilter)
-        ? ReasonCode.success
-        : ReasonCode.noSubscriptionExisted,
-    );
-    this.#send({ type: 'unsuback', packetIdentifier, reasonCodes });
+    this.#send({
+      type: 'unsuback',
+      packetIdentifier,
+      reasonCodes: unsubscribe(packet, session, this.#around.exchange),
+    });
   }
 
   // Endings
@@ -559,7 +398,7 @@ export class Connection implements TransportUser, Link, AckWaiter {
     if (interval !== undefined) {
       // [MQTT5-3.14.2-2]: what ended with its connection cannot be kept after all.
       if (session.expiryIntervalSeconds === 0 && interval > 0) {
-        this.#close(ReasonCode.protocolError, 'DISCONNECT revives a session that ends with its connection');
+        this.close(ReasonCode.protocolError, 'DISCONNECT revives a session that ends with its connection');
         return;
       }
       session.expiryIntervalSeconds = Math.min(interval, this.#around.capabilities.sessionExpirySecondsMax);
@@ -571,7 +410,7 @@ export class Connection implements TransportUser, Link, AckWaiter {
   #malformed(reasonCode: ReasonCode, why: string, protocolLevel: number | undefined): void {
     this.#around.counters.protocolErrors += 1;
     if (this.#state === 'connected') {
-      this.#close(reasonCode, why);
+      this.close(reasonCode, why);
     } else if (protocolLevel !== undefined) {
       // Readable by every version [MQTT311-3.1.2-2].
       this.#outbox.packet(new Uint8Array([0x20, 2, 0, 1]));
@@ -606,7 +445,7 @@ export class Connection implements TransportUser, Link, AckWaiter {
   }
 
   /** Tells a 5.0 client why [MQTT5-4.13.1-1], then leaves the session as if the network had failed. */
-  #close(reasonCode: ReasonCode, why: string): void {
+  close(reasonCode: ReasonCode, why: string): void {
     if (this.#state !== 'connected') return;
     if (this.version === 5) {
       const properties: Properties = { reasonString: why };
@@ -648,35 +487,33 @@ export class Connection implements TransportUser, Link, AckWaiter {
     return seconds === 0 ? Number.POSITIVE_INFINITY : this.#lastPacketMs + seconds * 1500;
   }
 
-  /** A 3.1.1 client knows no Receive Maximum: it is slowed by not being read. */
-  get #receiveWindow(): number {
-    return this.version === 5 ? this.#around.capabilities.receiveMaximum : 0xffff;
-  }
-
   #pause(): void {
     if (this.#paused) return;
     this.#paused = true;
     this.#transport.pause();
   }
 
-  #unpause(): void {
+  /** Reads again if there is nothing left that it was paused for. */
+  unpause(): void {
     if (!this.#paused || this.#state !== 'connected') return;
-    if (this.#unacknowledged * 2 > this.#around.capabilities.receiveMaximum) return;
+    if ((this.#intake?.unacknowledged ?? 0) * 2 > this.#around.capabilities.receiveMaximum) return;
     if (this.#outbox.pendingBytes > CONGESTED_BYTES) return;
     this.#paused = false;
     this.#transport.resume();
   }
 }
 
-function pendingWill(packet: ConnectPacket): Session['will'] {
-  const { will } = packet;
+function pendingWill({ will }: ConnectPacket): PendingWill | undefined {
   if (will === undefined) return undefined;
-  // Slices of the chunk that brought CONNECT: a Will may wait for weeks.
+  const { topic, qos, retain } = will;
+  // A slice of the chunk that brought CONNECT: a Will may wait for weeks.
   const payload = new Uint8Array(will.payload);
   const properties = carriedProperties(will.properties);
   return {
-    // Its Message Expiry counts from publication.
-    publication: (nowMs) => new Publication(will.topic, payload, will.qos, will.retain, properties, nowMs),
+    message:
+      properties === undefined
+        ? { topic, payload, qos, retain }
+        : { topic, payload, qos, retain, properties },
     delaySeconds: will.properties?.willDelayInterval ?? 0,
   };
 }

@@ -4,17 +4,18 @@
  *   deliver ─▶ (window and link free) ─▶ link.publish
  *           └▶ queue ─pump─▶ link.publish          link: the connection of the moment, undefined while away
  *
- * Kept in memory for now. Everything that must be saved once sessions are durable changes in one of these places:
- * `subscribe`, `unsubscribe`, `#take` (sent), `settle` and `released` (acknowledged), `#enqueue` (waits), and, for
- * what comes in, the Receiver that Connection drives between a commit and its PUBREC.
+ * Kept in memory for now. What must be saved once sessions are durable changes in one of these places: `subscriptions`
+ * (by Exchange.subscribe and unsubscribe alone), `#take` (sent), `puback`, `pubrec` and `pubcomp` (whose Steps say what
+ * to save before what), `#enqueue` and `pump` (waits), `will` and `expiryIntervalSeconds` (by Connection and Sessions),
+ * and, for what comes in, the Receiver that Connection drives between a commit and its PUBREC.
  */
 import { BoundedQueue } from '../core/bounded-queue.js';
-import type { QoS } from '../core/message.js';
+import type { Message, QoS } from '../core/message.js';
 import type { ReasonCode } from '../mqtt/reason-code.js';
 import { Receiver } from '../mqtt/receiver.js';
 import { Sender, type SenderStep } from '../mqtt/sender.js';
 import { DeliveryQueue, type QueueBudget } from './delivery-queue.js';
-import type { Delivery, Publication } from './publication.js';
+import type { Delivery } from './publication.js';
 import type { Subscription } from './subscription.js';
 
 /** What a session needs of its connection to deliver. */
@@ -37,7 +38,7 @@ export interface SessionLimits {
 
 /** A Will that has not been published or discarded. */
 export interface PendingWill {
-  readonly publication: (nowMs: number) => Publication;
+  readonly message: Message;
   readonly delaySeconds: number;
 }
 

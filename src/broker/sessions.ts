@@ -10,7 +10,7 @@
  * the same session. Pure but for the time it is told.
  */
 import { Deadlines } from './deadlines.js';
-import type { Delivery, Publication } from './publication.js';
+import { type Delivery, Publication } from './publication.js';
 import { type Dropped, Session, type SessionLimits } from './session.js';
 
 export interface SessionsOptions {
@@ -115,6 +115,7 @@ export class Sessions {
     const { will } = session;
     if (will === undefined) return;
     session.will = undefined;
-    this.#options.publishWill(will.publication(nowMs), session);
+    // Its Message Expiry counts from publication.
+    this.#options.publishWill(Publication.of(will.message, nowMs), session);
   }
 }

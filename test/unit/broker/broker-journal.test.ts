@@ -157,6 +157,22 @@ test('a journal that is full refuses: 0x97 in 5.0, a closed connection without P
   expect(text(await subscriber.nextPublish())).toBe('again');
 });
 
+test('3.1.1: a refused QoS 2 message is taken when it is sent again on a new connection', async () => {
+  const kept = { clientId: 'four', protocolVersion: 4, cleanStart: false } as const;
+  storage.full = true;
+  const client = await RawClient.connect(running.url, kept);
+  client.publish('up/a', 'x', { qos: 2 });
+  expect(await client.rest()).toEqual([]);
+  storage.full = false;
+  const back = await RawClient.connect(running.url, kept);
+  expect(back.connack.sessionPresent).toBe(true);
+  back.publish('up/a', 'x', { qos: 2, dup: true });
+  await until(() => storage.commitsWanted > 0);
+  storage.commit();
+  expect(await back.next()).toMatchObject({ type: 'pubrec', packetIdentifier: 1 });
+  expect(storage.appended).toHaveLength(1);
+});
+
 test('a QoS 0 message that the journal refuses still reaches local subscribers, and its loss is told', async () => {
   const client = await RawClient.connect(running.url, { clientId: 'one' });
   await client.subscribe('#', { qos: 0 });

@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest';
-import { Publication } from '../../../src/broker/publication.js';
 import type { Link } from '../../../src/broker/session.js';
 import { Sessions } from '../../../src/broker/sessions.js';
 
@@ -84,7 +83,7 @@ test.each(rows)('Will: $what [MQTT5-3.1.2-8]', ({ delay, expiry, discard, back, 
   session.expiryIntervalSeconds = expiry;
   session.will = {
     delaySeconds: delay,
-    publication: (atMs) => new Publication('will', Buffer.from('gone'), 0, false, undefined, atMs),
+    message: { topic: 'will', payload: Buffer.from('gone'), qos: 0, retain: false },
   };
   sessions.leave(session, discard === true, nowMs);
   for (const second of [...Array(100).keys()]) {

@@ -1,0 +1,68 @@
+/** SUBSCRIBE and UNSUBSCRIBE: each filter is judged by itself and has its Reason Code, in order [MQTT5-3.8.4-6]. */
+import type { ProtocolVersion, SubscribePacket, UnsubscribePacket } from '../mqtt/packet.js';
+import { ReasonCode } from '../mqtt/reason-code.js';
+import type { Authorizer, Identity } from './authorizer.js';
+import { type Exchange, readFilter } from './exchange.js';
+import type { Session } from './session.js';
+import type { Subscription } from './subscription.js';
+
+export interface Granted {
+  readonly reasonCodes: readonly ReasonCode[];
+  /** Those whose retained messages follow SUBACK. */
+  readonly withRetained: readonly Subscription[];
+}
+
+export function subscribe(
+  packet: SubscribePacket,
+  session: Session,
+  version: ProtocolVersion,
+  identity: Identity,
+  around: {
+    readonly exchange: Exchange;
+    readonly authorizer: Authorizer;
+    readonly maximumSubscriptions: number;
+  },
+): Granted {
+  const { exchange, authorizer, maximumSubscriptions } = around;
+  const subscriptionIdentifier = packet.properties?.subscriptionIdentifiers?.[0];
+  const reasonCodes: ReasonCode[] = [];
+  const withRetained: Subscription[] = [];
+  for (const { topicFilter, qos, noLocal, retainAsPublished, retainHandling } of packet.subscriptions) {
+    const filter = readFilter(topicFilter, version);
+    if (filter === undefined) {
+      reasonCodes.push(ReasonCode.topicFilterInvalid);
+      continue;
+    }
+    if (!authorizer.maySubscribe(identity, filter.matched)) {
+      reasonCodes.push(ReasonCode.notAuthorized);
+      continue;
+    }
+    if (session.subscriptions.size >= maximumSubscriptions && !session.subscriptions.has(topicFilter)) {
+      reasonCodes.push(ReasonCode.quotaExceeded);
+      continue;
+    }
+    const subscription: Subscription = {
+      session,
+      topicFilter,
+      ...filter,
+      qos,
+      noLocal,
+      // Never set in 3.1.1, where a live message never has RETAIN [MQTT311-3.3.1-9].
+      retainAsPublished,
+      subscriptionIdentifier,
+    };
+    const isNew = exchange.subscribe(subscription);
+    reasonCodes.push(qos);
+    // None for shared subscriptions; Retain Handling 1 only for new ones [MQTT5-3.3.1-10].
+    if (!filter.shared && (retainHandling === 0 || (retainHandling === 1 && isNew))) {
+      withRetained.push(subscription);
+    }
+  }
+  return { reasonCodes, withRetained };
+}
+
+export function unsubscribe(packet: UnsubscribePacket, session: Session, exchange: Exchange): ReasonCode[] {
+  return packet.topicFilters.map((topicFilter) =>
+    exchange.unsubscribe(session, topicFilter) ? ReasonCode.success : ReasonCode.noSubscriptionExisted,
+  );
+}
