@@ -1,0 +1,75 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { decodeState, encodeState, newState, type SavedState } from '../../../src/bridge/bridge-state.js';
+import type { QoS } from '../../../src/core/message.js';
+
+const state: fc.Arbitrary<SavedState> = fc
+  .record({
+    server: fc.string(),
+    clientId: fc.string({ unit: 'grapheme' }),
+    generation: fc.nat(),
+    lastPacketIdentifier: fc.integer({ min: 0, max: 0xffff }),
+    offsets: fc.uniqueArray(fc.integer({ min: 1, max: 2 ** 45 }), { maxLength: 50 }),
+    entries: fc.array(
+      fc.record({
+        packetIdentifier: fc.integer({ min: 1, max: 0xffff }),
+        qos: fc.constantFrom<QoS>(0, 1, 2),
+        phase: fc.constantFrom('published' as const, 'released' as const),
+      }),
+      { minLength: 50, maxLength: 50 },
+    ),
+    beyond: fc.integer({ min: 1, max: 1000 }),
+    received: fc.array(fc.integer({ min: 1, max: 0xffff }), { maxLength: 100 }),
+  })
+  .map(({ offsets, entries, beyond, ...rest }) => {
+    const open = offsets
+      .sort((a, b) => a - b)
+      .map((offset, index) => ({ offset, ...(entries[index] as (typeof entries)[number]) }));
+    return { ...rest, open, next: (open.at(-1)?.offset ?? 0) + beyond };
+  });
+
+test('any state reads back as it was written', () => {
+  fc.assert(
+    fc.property(state, (one) => {
+      expect(decodeState(encodeState(one))).toEqual(one);
+    }),
+  );
+});
+
+test('a thousand open exchanges take a few bytes each', () => {
+  const open = Array.from({ length: 1000 }, (_, n) => ({
+    offset: 5_000_000 + n,
+    packetIdentifier: 1 + n,
+    qos: 2 as const,
+    phase: 'published' as const,
+  }));
+  const bytes = encodeState({ ...newState, next: 6_000_000, open });
+  expect(bytes.length).toBeLessThan(5000);
+});
+
+describe('what is damaged is refused, never misread as something to crash on', () => {
+  test('cut anywhere', () => {
+    fc.assert(
+      fc.property(state, fc.nat(), (one, cut) => {
+        const bytes = encodeState(one);
+        expect(decodeState(bytes.subarray(0, cut % bytes.length))).toBeUndefined();
+      }),
+    );
+  });
+
+  test('any bytes at all', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+        const decoded = decodeState(bytes);
+        if (decoded !== undefined) expect(decodeState(encodeState(decoded))).toEqual(decoded);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  test('a later format', () => {
+    const bytes = encodeState(newState);
+    bytes[0] = 2;
+    expect(decodeState(bytes)).toBeUndefined();
+  });
+});
