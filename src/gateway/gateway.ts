@@ -4,11 +4,11 @@
  *
  *   storage ◀── broker ◀── bridges, pipeline ◀── drivers        web looks on
  */
-import { Bridge } from '../bridge/bridge.js';
+import { Bridge, type BridgeOptions } from '../bridge/bridge.js';
 import { routeFor } from '../bridge/forward.js';
 import { Broker } from '../broker/broker.js';
-import type { LoadedConfig } from '../config/load.js';
-import type { Config } from '../config/schema.js';
+import type { BridgeSecrets, LoadedConfig } from '../config/load.js';
+import type { BridgeConfig, Config } from '../config/schema.js';
 import type { Clock } from '../core/clock.js';
 import { reasonOf } from '../core/error.js';
 import type { Log } from '../core/log.js';
@@ -251,8 +251,8 @@ export class Gateway {
     for (const name of names) {
       const bridge = new Bridge({
         name,
-        config: config.bridges[name] as Config['bridges'][string],
-        secrets: secrets.bridges[name] ?? {},
+        config: config.bridges[name] as BridgeConfig,
+        secrets: bridgeSecrets(config.bridges[name] as BridgeConfig, secrets.bridges[name] ?? {}),
         gateway: {
           id: config.gateway.id,
           version: VERSION,
@@ -326,6 +326,12 @@ function mapperOf(config: Config): Mapper {
     devices: config.devices,
     mappings: config.mappings,
   });
+}
+
+/** A password comes from its file or stands in the configuration; never both. */
+function bridgeSecrets(config: BridgeConfig, files: BridgeSecrets): BridgeOptions['secrets'] {
+  const { password = config.password, ...tls } = files;
+  return { ...(password === undefined ? {} : { password }), tls };
 }
 
 function part(name: string, start: () => Promise<void>, stop: () => Promise<void>): Part {

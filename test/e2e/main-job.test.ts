@@ -2,8 +2,10 @@
  * The main job, against peers that are not ours: pymodbus slaves on TCP and on a serial line, mosquitto upstream,
  * mosquitto_sub at both ends.
  */
+import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { generate } from 'selfsigned';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { float32Words, ModbusSlave } from '../support/modbus-slave.js';
 import {
@@ -179,4 +181,57 @@ test('a slave that is switched off takes only its own device offline, and it ret
   await rtu.answer(8);
   await subscriber.until(() => latest(subscriber, 'godwit/well-17/devices/gone/status')?.state === 'online');
   await subscriber.until(() => latest(subscriber, 'site/gone/power')?.value === 0);
+}, 60_000);
+
+test('an upstream that wants TLS and a password gets both, as the configuration names them', async () => {
+  const [upstream, local] = [await freePort(), await freePort()];
+  const certificate = await generate([{ name: 'commonName', value: 'localhost' }], {
+    keySize: 2048,
+    extensions: [
+      { name: 'basicConstraints', cA: true },
+      { name: 'subjectAltName', altNames: [{ type: 2, value: 'localhost' }] },
+    ],
+  });
+  writeFileSync(join(folder, 'server.crt'), certificate.cert);
+  writeFileSync(join(folder, 'server.key'), certificate.private);
+  writeFileSync(join(folder, 'secret'), 'over the hills\n');
+  execFileSync('mosquitto_passwd', ['-c', '-b', join(folder, 'passwd'), 'well-17', 'over the hills']);
+  const upstreamSettings = [
+    `certfile ${folder}/server.crt`,
+    `keyfile ${folder}/server.key`,
+    'allow_anonymous false',
+    `password_file ${folder}/passwd`,
+  ];
+  keep(await runningMosquitto(folder, upstream, upstreamSettings));
+  const far = keep(
+    await subscribed(upstream, [
+      '-h',
+      'localhost',
+      '--cafile',
+      `${folder}/server.crt`,
+      '-u',
+      'well-17',
+      '-P',
+      'over the hills',
+      '-t',
+      'site/#',
+    ]),
+  );
+  const file = configured([
+    'gateway: { id: well-17 }',
+    'journal: { path: state/journal.db }',
+    `broker: { listeners: [ { url: "mqtt://127.0.0.1:${local}" } ] }`,
+    'buses: { sim: { driver: simulator } }',
+    'devices: { tank: { bus: sim, poll: 100ms, points: { level: { simulate: { wave: sine } } } } }',
+    'mappings: [ { from: "*/*", topic: "site/{device}/{point}" } ]',
+    'bridges:',
+    '  cloud:',
+    `    servers: [ "mqtts://localhost:${upstream}" ]`,
+    '    tls: { ca: server.crt }',
+    '    username: well-17',
+    '    password_file: secret',
+    '    forward: [ { filter: "site/#" } ]',
+  ]);
+  keep(await runningGateway(file));
+  await far.until(() => latest(far, 'site/tank/level') !== undefined);
 }, 60_000);
