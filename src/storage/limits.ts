@@ -35,8 +35,8 @@ export function frontLimits(settings: JournalSettings): FrontLimits {
   return {
     commitBytesMax: Math.min(COMMIT_BYTES_MAX, Math.floor(eighth / 2)),
     turnBytesMax: Math.min(BUFFER_BYTES_MAX, eighth),
-    bufferBytesMax: BUFFER_BYTES_MAX,
-    recordBytesMax: 2 * eighth,
+    bufferBytesMax: Math.min(BUFFER_BYTES_MAX, eighth),
+    recordBytesMax: eighth,
   };
 }
 
@@ -47,12 +47,20 @@ export function limitsOf(
 ): RetentionLimits & { readonly durability: Durability } {
   const { max_size } = settings;
   const walBytesMax = Math.min(WAL_BYTES_MAX, Math.floor(max_size / 8));
+  const { turnBytesMax, bufferBytesMax } = frontLimits(settings);
+  const databaseBytesMax = max_size - walBytesMax - Math.ceil(turnBytesMax * 1.25);
   return {
     path,
     durability: settings.durability,
     bytesMax: max_size,
-    databaseBytesMax: max_size - walBytesMax - Math.ceil(frontLimits(settings).turnBytesMax * 1.25),
+    databaseBytesMax,
     walBytesMax,
+    // What is buffered when the journal turns out to be full was accepted: it must still fit, and so must the
+    // acknowledgements behind it that make room again.
+    reserveBytes:
+      settings.when_full === 'drop-newest'
+        ? Math.ceil(bufferBytesMax * 1.25) + 65_536
+        : databaseBytesMax / 32,
     ageMsMax: settings.max_age,
     whenFull: settings.when_full,
   };

@@ -77,7 +77,7 @@ function trusted(options: OpeningOptions): OpenJournal {
     const engine = new Engine(database, options);
     // Reads every table but the journal itself.
     const opened = engine.opened();
-    writeFileSync(pidFileOf(path), `${process.pid}\n`);
+    writePid(path);
     return { engine, opened };
   } catch (fault) {
     database.close();
@@ -208,6 +208,15 @@ function explained(fault: unknown, path: string): unknown {
     `The journal ${path} cannot be opened: ${reasonOf(fault)}; check the folder's owner, mode and free space`,
     { path, sqlite: code, cause: fault },
   );
+}
+
+/** For the sentence that a second gateway says; a disk too full for it still has its journal. */
+function writePid(path: string): void {
+  try {
+    writeFileSync(pidFileOf(path), `${process.pid}\n`);
+  } catch (fault) {
+    if ((fault as NodeJS.ErrnoException).code === undefined) throw fault;
+  }
 }
 
 function holder(path: string): number | undefined {

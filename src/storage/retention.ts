@@ -25,6 +25,8 @@ export interface RetentionLimits {
   /** The database file alone. */
   readonly databaseBytesMax: number;
   readonly walBytesMax: number;
+  /** Kept free within the database: what must still be written where nothing more may be appended. */
+  readonly reserveBytes: number;
   readonly ageMsMax: number;
   readonly whenFull: 'drop-oldest' | 'drop-newest';
 }
@@ -33,6 +35,8 @@ export interface RetentionLimits {
 const SLICE_CHUNKS = 16;
 /** Rows that one background slice looks at. */
 const SLICE_ROWS = 500;
+/** Oldest rows that are looked at first whenever room is wanted. */
+const OLDEST_ROWS = 16;
 /** Rows that a commit which needs room looks at for delivered Records before it takes waiting ones. */
 const ROOM_ROWS_MAX = 5000;
 const AGE_EVERY_MS = 60_000;
@@ -62,6 +66,8 @@ export class Retention {
   readonly #cursors = { aged: 0, delivered: 0, normal: 0, high: 0 };
   /** Whether a whole search since the floors last moved found nothing to drop without loss. */
   #nothingDelivered = false;
+  /** Whether the present search found something, or must be done again since a floor moved meanwhile. */
+  #passFound = false;
   #agedAtMs = Number.NEGATIVE_INFINITY;
   #removed: number;
   #removedBefore: number;
@@ -74,7 +80,7 @@ export class Retention {
     this.#limits = limits;
     this.#gauge = gauge;
     this.#pagesMax = Math.max(128, Math.floor(limits.databaseBytesMax / gauge.pageBytes));
-    this.#pagesReserved = Math.max(32, Math.floor(this.#pagesMax / 16));
+    this.#pagesReserved = Math.max(32, Math.ceil(limits.reserveBytes / gauge.pageBytes));
     this.#sql = prepare(database);
     this.#removed = Number(this.#sql.removed.get()?.value ?? 0);
     this.#removedBefore = this.#removed;
@@ -100,6 +106,7 @@ export class Retention {
     lane.offset = offset;
     lane.held = new Set(held);
     this.#nothingDelivered = false;
+    this.#passFound = true;
   }
 
   floorsOf(bridge: string): string {
@@ -112,7 +119,7 @@ export class Retention {
     let rows = 0;
     while (this.#pagesFree() < needed + this.#pagesReserved) {
       if (rows < ROOM_ROWS_MAX && !this.#nothingDelivered) {
-        this.#drop('delivered', 1, SLICE_ROWS);
+        this.#dropDelivered(1);
         rows += SLICE_ROWS;
         continue;
       }
@@ -124,7 +131,7 @@ export class Retention {
   trimSlice(wallMs: number): boolean {
     if (this.#pagesFree() < this.#pagesWanted()) {
       if (!this.#nothingDelivered) {
-        this.#drop('delivered', SLICE_CHUNKS, SLICE_ROWS);
+        this.#dropDelivered(SLICE_CHUNKS);
         return true;
       }
       if (this.#dropWaiting(SLICE_CHUNKS)) return true;
@@ -153,6 +160,8 @@ export class Retention {
     this.#removed = this.#removedBefore;
     this.#oldestMs = undefined;
     this.#nothingDelivered = false;
+    // What was taken is there again.
+    Object.assign(this.#cursors, { aged: 0, delivered: 0, normal: 0, high: 0 });
   }
 
   figures(head: number): Pick<News, 'bytes' | 'records' | 'oldestMs' | 'full'> {
@@ -199,37 +208,48 @@ export class Retention {
     return statSync(`${this.#limits.path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
   }
 
+  /**
+   * Mostly the oldest ones are delivered, so those are looked at each time; the rest is gone through slice by slice,
+   * and again once a floor has moved.
+   */
+  #dropDelivered(chunks: number): void {
+    if (this.#dropFrom('delivered', this.#sql.scan.all(0, OLDEST_ROWS), chunks).dropped > 0) return;
+    const rows = this.#sql.scan.all(this.#cursors.delivered, SLICE_ROWS);
+    const { dropped, next } = this.#dropFrom('delivered', rows, chunks);
+    this.#cursors.delivered = next;
+    if (dropped > 0) this.#passFound = true;
+    if (dropped >= chunks || rows.length === SLICE_ROWS) return;
+    this.#cursors.delivered = 0;
+    this.#nothingDelivered = !this.#passFound;
+    this.#passFound = false;
+  }
+
   #dropWaiting(chunks: number): boolean {
     if (this.#limits.whenFull !== 'drop-oldest') return false;
-    return this.#dropAll('normal', chunks) || this.#dropAll('high', chunks);
+    return this.#dropNeeded('normal', chunks) || this.#dropNeeded('high', chunks);
   }
 
-  /** Goes on until something was found or everything was looked at. */
-  #dropAll(level: Level, chunks: number): boolean {
-    for (let wrapped = this.#cursors[level] === 0; ; ) {
-      if (this.#drop(level, chunks, SLICE_ROWS)) return true;
-      if (this.#cursors[level] !== 0) continue;
-      if (wrapped) return false;
-      wrapped = true;
+  /** What it has passed by will not become its own later: the search never goes back. */
+  #dropNeeded(level: 'normal' | 'high', chunks: number): boolean {
+    for (;;) {
+      const rows = this.#sql.scan.all(this.#cursors[level], SLICE_ROWS);
+      const { dropped, next } = this.#dropFrom(level, rows, chunks);
+      this.#cursors[level] = next;
+      if (dropped > 0) return true;
+      if (rows.length < SLICE_ROWS) return false;
     }
   }
 
-  /** Looks at `rowsMax` rows and takes what it may from up to `chunks` of them. False: found none. */
-  #drop(level: Level, chunks: number, rowsMax: number): boolean {
-    const begin = this.#cursors[level];
-    const rows = this.#sql.scan.all(begin, rowsMax);
+  /** Takes what it may from up to `chunks` of these rows, and says where it stopped. */
+  #dropFrom(level: Level, rows: readonly ChunkRow[], chunks: number): { dropped: number; next: number } {
     let dropped = 0;
+    let next = 0;
     for (const row of rows) {
-      this.#cursors[level] = row.first + row.count;
-      if (!this.#take(level, row)) continue;
-      dropped += 1;
-      if (dropped >= chunks) return true;
+      next = row.first + row.count;
+      if (this.#take(level, row)) dropped += 1;
+      if (dropped >= chunks) break;
     }
-    if (rows.length < rowsMax) {
-      this.#cursors[level] = 0;
-      if (level === 'delivered' && begin === 0 && dropped === 0) this.#nothingDelivered = true;
-    }
-    return dropped > 0;
+    return { dropped, next: rows.length === 0 ? this.#cursors[level] : next };
   }
 
   #take(level: Level, row: ChunkRow): boolean {
@@ -294,9 +314,10 @@ export class Retention {
   /** Gives pages back where the file is larger than it may be now. */
   #shrink(): boolean {
     if (!this.#isTooLarge() || this.#gauge.freePages === 0) return false;
+    const pages = this.#gauge.pages;
     this.#database.pragma(`incremental_vacuum(${VACUUM_PAGES})`);
     this.#database.pragma(`max_page_count = ${this.#pagesMax}`);
-    return true;
+    return this.#gauge.pages < pages;
   }
 
   #remove(row: ChunkRow): void {

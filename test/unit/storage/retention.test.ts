@@ -222,3 +222,41 @@ test('one turn that gives more than a small journal can hold is refused in part,
   }
   expect(journal.append(messageOf('huge', 'x'.repeat(2 * MIB)), [route], 1, true)).toBe(false);
 });
+
+test('what does not fit at all is a state, and takes nothing with it', async () => {
+  const { journal } = await small(journalPath());
+  fill(journal, 100);
+  journal.keyValue('part').put('huge', Buffer.alloc(8 * MIB));
+  const heads: number[] = [];
+  journal.append(messageOf('waits'), [], 1, true);
+  journal.afterCommit((head) => heads.push(head));
+  journal.commitNow();
+  expect(journal.snapshot()).toMatchObject({ state: 'failing', reason: 'database or disk is full' });
+  expect(heads).toEqual([]);
+  expect(journal.head).toBe(100);
+  expect(await readAll(journal, 'cloud', 'normal', 100_000)).toHaveLength(100);
+  expect(journal.ledger('cloud').lost).toBe(0);
+  journal.crash();
+});
+
+test('delivered Records are found behind a long stretch of waiting ones, before any of those is given up', async () => {
+  const { journal } = await heldJournal({ path: journalPath(), config: { max_size: 8 * MIB } });
+  const stuck = journal.routeId(routeOf('stuck'));
+  const cloud = journal.routeId(routeOf('cloud'));
+  // One small chunk each: more rows than one slice looks at.
+  for (let index = 1; index <= 1500; index += 1) {
+    journal.append(messageOf(`s/${index}`), [stuck], index, true);
+    journal.commitNow();
+  }
+  for (let round = 0; round < 15; round += 1) {
+    for (let index = 1; index <= 1000; index += 1) {
+      journal.append(messageOf(`c/${index}`, payload), [cloud], index, true);
+      if (index % 100 === 0) journal.commitNow();
+    }
+    journal.keepFrom('cloud', 'normal', journal.head + 1);
+    journal.saveBridge('cloud', Buffer.from('s'), { delivered: 1000, lost: 0 });
+    journal.commitNow();
+  }
+  expect(journal.ledger('stuck').lost).toBe(0);
+  expect(journal.ledger('cloud')).toEqual({ produced: 15_000, delivered: 15_000, lost: 0 });
+});
