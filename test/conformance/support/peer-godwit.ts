@@ -1,11 +1,13 @@
 import { join } from 'node:path';
+import type { Authorizer, Credentials, Identity } from '../../../src/broker/authorizer.js';
 import { Broker } from '../../../src/broker/broker.js';
 import { type BrokerConfig, configSchema } from '../../../src/config/schema.js';
 import { SystemClock } from '../../../src/core/clock.js';
 import { silentLog } from '../../../src/core/log.js';
+import { ReasonCode } from '../../../src/mqtt/reason-code.js';
 import { InlineStorage } from '../../../src/storage/inline-storage.js';
 import { scratch } from '../../support/process.js';
-import type { Limits, Peer } from './peer.js';
+import type { Peer, PeerOptions } from './peer.js';
 
 /** Our broker in this process with a journal of its own, real sockets and real time. */
 export class GodwitPeer implements Peer {
@@ -14,11 +16,13 @@ export class GodwitPeer implements Peer {
   webSocketPort: number | undefined;
   port = 0;
   readonly #config: BrokerConfig;
+  readonly #guarded: boolean;
   readonly #scratch = scratch();
   #storage: InlineStorage | undefined;
   #broker: Broker | undefined;
 
-  constructor(limits: Limits) {
+  constructor(limits: PeerOptions) {
+    this.#guarded = limits.guarded === true;
     const given = (urls: readonly string[]): unknown => ({
       gateway: { id: 'conformance' },
       broker: {
@@ -43,7 +47,13 @@ export class GodwitPeer implements Peer {
     const clock = new SystemClock();
     this.#storage = new InlineStorage({ path: join(this.#scratch.folder, 'journal.db'), clock });
     await this.#storage.start();
-    this.#broker = new Broker({ config: this.#config, storage: this.#storage, clock, log: silentLog });
+    this.#broker = new Broker({
+      config: this.#config,
+      storage: this.#storage,
+      clock,
+      log: silentLog,
+      ...(this.#guarded ? { authorizer: new Guard() } : {}),
+    });
     await this.#broker.start();
     for (const listening of this.#broker.urls) {
       const url = new URL(listening);
@@ -65,5 +75,19 @@ export class GodwitPeer implements Peer {
   async #end(): Promise<void> {
     await this.#broker?.stop();
     await this.#storage?.stop();
+  }
+}
+
+class Guard implements Authorizer {
+  connect({ username }: Credentials, answer: (reasonCode: ReasonCode) => void): void {
+    answer(username === undefined ? ReasonCode.success : ReasonCode.badUserNameOrPassword);
+  }
+
+  mayPublish(_identity: Identity, topicName: string): boolean {
+    return !topicName.startsWith('forbidden/');
+  }
+
+  maySubscribe(_identity: Identity, topicFilter: string): boolean {
+    return !topicFilter.startsWith('forbidden/');
   }
 }

@@ -1,26 +1,28 @@
-import { rmSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { freePort, type Running, runningMosquitto, scratch } from '../../support/process.js';
-import type { Limits, Peer } from './peer.js';
+import type { Peer, PeerOptions } from './peer.js';
 
 /** Debian's mosquitto as a reference: what it does differently is worth a second look at the test. */
 export class MosquittoPeer implements Peer {
   readonly webSocketPort = undefined;
   readonly keepsSessions = true;
   port = 0;
-  readonly #limits: Limits;
+  readonly #options: PeerOptions;
   readonly #scratch = scratch();
   #running: Running | undefined;
 
-  constructor(limits: Limits) {
-    this.#limits = limits;
+  constructor(options: PeerOptions) {
+    this.#options = options;
   }
 
   async start(): Promise<void> {
     this.port ||= await freePort();
-    const { maxPacketSize, maxInflight, maxKeepAliveSeconds } = this.#limits;
+    const { maxPacketSize, maxInflight, maxKeepAliveSeconds, guarded } = this.#options;
     this.#running = await runningMosquitto(this.#scratch.folder, this.port, [
       ...(maxPacketSize === undefined ? [] : [`max_packet_size ${maxPacketSize}`]),
       ...(maxInflight === undefined ? [] : [`max_inflight_messages ${maxInflight}`]),
+      ...(guarded === true ? this.#guard() : []),
       ...(maxKeepAliveSeconds === undefined ? [] : [`max_keepalive ${maxKeepAliveSeconds}`]),
     ]);
   }
@@ -33,5 +35,13 @@ export class MosquittoPeer implements Peer {
   async stop(): Promise<void> {
     await this.#running?.kill('SIGKILL');
     rmSync(this.#scratch.folder, { recursive: true, force: true });
+  }
+
+  #guard(): string[] {
+    const { folder } = this.#scratch;
+    const [acl, passwords] = [join(folder, 'acl'), join(folder, 'passwd')];
+    writeFileSync(acl, 'topic readwrite #\ntopic deny forbidden/#\n');
+    writeFileSync(passwords, '');
+    return [`acl_file ${acl}`, `password_file ${passwords}`];
   }
 }

@@ -11,10 +11,12 @@ import { StubPeer } from './peer-stub.js';
 import { RawClient } from './raw-client.js';
 import type { Connack } from './read.js';
 
-export interface Limits {
+export interface PeerOptions {
   readonly maxPacketSize?: number;
   readonly maxInflight?: number;
   readonly maxKeepAliveSeconds?: number;
+  /** Topics below `forbidden/` may be neither published nor subscribed to, and whoever gives a user name is refused. */
+  readonly guarded?: boolean;
 }
 
 export interface Peer {
@@ -38,8 +40,8 @@ export const peerName: PeerName = named(process.env.GODWIT_CONFORMANCE_PEER ?? '
 const WAIT_MS_MAX = peerName.startsWith('stub') ? 150 : 5000;
 
 /** A peer for all tests of a file. Connections that a test leaves open are closed after it. */
-export function usePeer(limits: Limits = {}): Bench {
-  const bench = new Bench(build(peerName, limits));
+export function usePeer(options: PeerOptions = {}): Bench {
+  const bench = new Bench(build(peerName, options));
   beforeAll(() => bench.peer.start());
   afterEach(() => bench.clear());
   afterAll(() => bench.peer.stop());
@@ -97,9 +99,9 @@ export class Bench {
   }
 }
 
-function build(name: PeerName, limits: Limits): Peer {
-  if (name === 'godwit') return new GodwitPeer(limits);
-  if (name === 'mosquitto') return new MosquittoPeer(limits);
+function build(name: PeerName, options: PeerOptions): Peer {
+  if (name === 'godwit') return new GodwitPeer(options);
+  if (name === 'mosquitto') return new MosquittoPeer(options);
   return new StubPeer(name === 'stub-ack');
 }
 
