@@ -376,7 +376,10 @@ export class Bridge implements Part {
       } while (!this.#stopping && wire.writable && this.#offer());
     }
     saver.turn();
+    const hadNoRoom = wire !== undefined && !wire.writable;
     link.client?.flush();
+    // The turn was full, not the socket: no `drained` would bring us back.
+    if (hadNoRoom && this.#wire?.writable === true) this.#wake();
   }
 
   /** Hands Records to the session until it is full. Returns whether it took any. */

@@ -126,7 +126,7 @@ describe('QoS 2', () => {
     session.committed(session.save([]));
     for (let n = 0; n < 65_534; n += 1) {
       const id = session.takeControl();
-      expect(id).not.toBe(1);
+      if (id === 1) throw new Error('identifier 1 is still open');
       session.freeControl(id);
     }
     session.pubcomp(1);
@@ -358,6 +358,7 @@ function play(history: History): Outcome {
   let isReady = false;
   let feedAt = 1;
   let head = 0;
+  let controls: number[] = [];
   const tape = new Tape();
   let up: Sent[] = [];
   let down: Reply[] = [];
@@ -382,6 +383,7 @@ function play(history: History): Outcome {
     isConnected = false;
     isReady = false;
     session.disconnected();
+    for (const id of controls) session.freeControl(id);
   };
   const connect = (): void => {
     const known = session.hasSessionWith('mqtt://server', 'well-17');
@@ -392,6 +394,8 @@ function play(history: History): Outcome {
     // As the shell does: a new session is on disk before anything is sent in it.
     isReady = present;
     feedAt = session.cursor;
+    // The status and a subscription take identifiers too, so that a Record's is not a function of its offset.
+    controls = Array.from({ length: below(4) }, () => session.takeControl());
   };
   const feed = (most: number): void => {
     for (let left = most; left > 0; left -= 1) {
@@ -437,7 +441,7 @@ function play(history: History): Outcome {
     }
     session.pump(tape);
     up.push(...tape.take());
-    expect(session.unacknowledged).toBeLessThanOrEqual(LIMITS.window);
+    if (session.unacknowledged > LIMITS.window) throw new Error('the window is exceeded');
   };
   const crash = (): void => {
     cut();
@@ -501,7 +505,7 @@ describe('whatever dies and whenever', () => {
           expect(outcome.arrived).toEqual(all(40));
           expect(outcome).toMatchObject({ delivered: 40, lost: 0, sessionsLost: 0 });
         }),
-        { numRuns: 400 },
+        { numRuns: 250 },
       );
     },
   );
@@ -519,7 +523,7 @@ describe('whatever dies and whenever', () => {
         expect(firstOccurrences(outcome.arrived)).toEqual(all(40));
         expect(outcome).toMatchObject({ delivered: 40, lost: 0 });
       }),
-      { numRuns: 300 },
+      { numRuns: 200 },
     );
   });
 
@@ -539,10 +543,12 @@ describe('whatever dies and whenever', () => {
         expect(exactlyOnce).toEqual(all(40).filter((offset) => qosOf(offset) === 2));
         expect(delivered).toBe(40);
       }),
-      { numRuns: 300 },
+      { numRuns: 200 },
     );
   });
 
+  // Known gap: a server that gives on at PUBREL, loses its session, and a crash between its CONNACK and our save of
+  // it: the next CONNACK says Session Present, of a session that never saw what is released.
   test('a server that loses its sessions misses nothing', () => {
     fc.assert(
       fc.property(seeds, (seed) => {
@@ -556,7 +562,7 @@ describe('whatever dies and whenever', () => {
         expect([...new Set(arrived)].sort((a, b) => a - b)).toEqual(all(40));
         expect(delivered).toBe(40);
       }),
-      { numRuns: 300 },
+      { numRuns: 200 },
     );
   });
 });
