@@ -185,5 +185,6 @@ function dueOf(device: Device): number {
 
 /** The first instant of the grid after `nowMs`. */
 function nextOnGrid(baseMs: number, pollMs: number, nowMs: number): number {
-  return baseMs + (Math.floor((nowMs - baseMs) / pollMs) + 1) * pollMs;
+  // A little more than exact: 0.1 + 0.2 must not find the place just served once more.
+  return baseMs + (Math.floor((nowMs - baseMs) / pollMs + 1e-6) + 1) * pollMs;
 }

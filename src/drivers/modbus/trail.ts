@@ -31,6 +31,15 @@ const EXTENSION_MAX = 2;
 /** Shapes tried for a mark: more than can be outstanding within LATE_REPLY_MS in practice. */
 const MARK_MAX = 64;
 
+/** More blocks than a unit is ever read in; forgetting them costs a detour. */
+const GIVEN_MAX = 256;
+
+interface Outstanding {
+  readonly sentMs: number;
+  readonly functionCode: number;
+  readonly mayBeRefused: boolean;
+}
+
 interface Extension {
   state: 'unknown' | 'good' | 'refused';
   /** Not tried before the plain block was answered again. */
@@ -40,7 +49,10 @@ interface Extension {
 
 export class Trail {
   readonly #tellsApart: boolean;
-  readonly #outstanding = new Map<string, number>();
+  /** By shape. */
+  readonly #outstanding = new Map<string, Outstanding>();
+  /** Ranges that were answered with data: a late answer of theirs is no exception, and they make good marks. */
+  readonly #given = new Map<string, ReadRange>();
   readonly #extensions = new Map<string, Extension>();
   #lastShape: string | undefined;
 
@@ -50,12 +62,18 @@ export class Trail {
   }
 
   choose(block: ReadRange, nowMs: number): Attempt {
-    for (const [shape, sentMs] of this.#outstanding) {
+    for (const [shape, { sentMs }] of this.#outstanding) {
       if (nowMs - sentMs > LATE_REPLY_MS) this.#outstanding.delete(shape);
     }
     const plain: Attempt = { range: block, purpose: 'value' };
     if (this.#outstanding.size === 0) {
-      if (this.#tellsApart || this.#lastShape !== shapeOf(block)) return plain;
+      if (this.#tellsApart) return plain;
+      if (this.#lastShape === refusalOf(block) && !this.#given.has(keyOf(block))) {
+        // It may be refused as well, and two refusals cannot be told apart.
+        const mark = this.#givenMark(block);
+        return mark === undefined ? plain : { range: mark, purpose: 'mark' };
+      }
+      if (this.#lastShape !== shapeOf(block)) return plain;
       const extended = this.#extended(block, 'unknown');
       if (extended !== undefined) return { range: extended, purpose: 'value' };
     } else {
@@ -68,7 +86,7 @@ export class Trail {
 
   /** No answer came; it may still. */
   silent(block: ReadRange, range: ReadRange, nowMs: number): void {
-    this.#outstanding.set(shapeOf(range), nowMs);
+    this.#remember(range, nowMs);
     if (!isExtended(block, range)) return;
     const extension = this.#extension(block, range);
     extension.silences += 1;
@@ -80,6 +98,8 @@ export class Trail {
     const { range } = attempt;
     this.#outstanding.clear();
     this.#lastShape = shapeOf(range);
+    if (this.#given.size >= GIVEN_MAX) this.#given.clear();
+    this.#given.set(keyOf(range), range);
     if (isExtended(block, range)) {
       this.#extensions.set(extensionKey(block, range), { state: 'good', blocked: false, silences: 0 });
     } else if (attempt.purpose === 'value') {
@@ -93,12 +113,29 @@ export class Trail {
   }
 
   /** An exception came. True: it may be the answer to an earlier request, so it says nothing about this one. */
-  exception(block: ReadRange, range: ReadRange): boolean {
-    const ambiguous = !this.#tellsApart && this.#outstanding.size > 0;
+  exception(block: ReadRange, range: ReadRange, nowMs: number): boolean {
+    const functionCode = FUNCTION_CODES[range.table];
+    const mayBeLate = [...this.#outstanding.values()].some(
+      (earlier) => earlier.mayBeRefused && earlier.functionCode === functionCode,
+    );
+    const mayBeTheLast = this.#lastShape === refusalOf(range);
+    if ((mayBeLate || mayBeTheLast) && !this.#tellsApart) {
+      this.#remember(range, nowMs);
+      return true;
+    }
     this.#outstanding.clear();
-    this.#lastShape = `${FUNCTION_CODES[range.table]}!`;
-    if (!ambiguous && isExtended(block, range)) this.#extension(block, range).state = 'refused';
-    return ambiguous;
+    this.#lastShape = refusalOf(range);
+    if (isExtended(block, range)) this.#extension(block, range).state = 'refused';
+    return false;
+  }
+
+  #remember(range: ReadRange, sentMs: number): void {
+    const mayBeRefused = !this.#given.has(keyOf(range));
+    this.#outstanding.set(shapeOf(range), {
+      sentMs,
+      functionCode: FUNCTION_CODES[range.table],
+      mayBeRefused,
+    });
   }
 
   /** One or two registers more, above or below, in a shape that nothing else has. */
@@ -118,7 +155,18 @@ export class Trail {
     return undefined;
   }
 
+  #givenMark(block: ReadRange): ReadRange | undefined {
+    for (const range of this.#given.values()) {
+      const shape = shapeOf(range);
+      if (!this.#outstanding.has(shape) && shape !== this.#lastShape && shape !== shapeOf(block))
+        return range;
+    }
+    return undefined;
+  }
+
   #mark(block: ReadRange): ReadRange {
+    const given = this.#givenMark(block);
+    if (given !== undefined) return given;
     const step = stepOf(block);
     for (let length = 1; length <= MARK_MAX; length++) {
       const count = length * step;
@@ -145,6 +193,15 @@ export class Trail {
 /** Function and bytes of data: all that an RTU reply shows of its request. */
 function shapeOf(range: ReadRange): string {
   return `${FUNCTION_CODES[range.table]}:${dataBytes(range.table, range.count)}`;
+}
+
+/** All that a refusal shows of its request is the function. */
+function refusalOf(range: ReadRange): string {
+  return `${FUNCTION_CODES[range.table]}!`;
+}
+
+function keyOf({ table, start, count }: ReadRange): string {
+  return `${table}/${start}+${count}`;
 }
 
 /** By the address next to the block: it decides, however many follow. */

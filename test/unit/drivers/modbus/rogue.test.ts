@@ -115,20 +115,20 @@ describe.each(['rtu', 'tcp'] as const)('%s, on the fake clock', (framing) => {
   test.each([1, 2, 3, 4, 5, 6, 7, 8])('all mischiefs at random, seed %i', async (seed) => {
     const { right, wrong } = await runOnFakeClock(framing, seed, MISCHIEFS, false);
     expect(wrong).toEqual([]);
-    expect(right).toBeGreaterThan(100);
+    expect(right).toBeGreaterThan(50);
   });
 
   test.each(MISCHIEFS)('%s, now and then', async (mischief) => {
     const { right, wrong } = await runOnFakeClock(framing, 99, [mischief], false);
     expect(wrong).toEqual([]);
-    expect(right).toBeGreaterThan(100);
+    expect(right).toBeGreaterThan(50);
   });
 
   test('a device that refuses any register beyond its points is no less safe', async () => {
-    for (const seed of [11, 12, 13, 14]) {
+    for (const seed of [11, 12, 13, 14, 15, 16, 17, 18]) {
       const { right, wrong } = await runOnFakeClock(framing, seed, MISCHIEFS, true);
       expect(wrong).toEqual([]);
-      expect(right).toBeGreaterThan(100);
+      expect(right).toBeGreaterThan(50);
     }
   });
 });
