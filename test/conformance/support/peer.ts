@@ -10,6 +10,7 @@ import { MosquittoPeer } from './peer-mosquitto.js';
 import { StubPeer } from './peer-stub.js';
 import { RawClient } from './raw-client.js';
 import type { Connack } from './read.js';
+import { type Handshake, WebSocketStream } from './web-socket.js';
 
 export interface PeerOptions {
   readonly maxPacketSize?: number;
@@ -74,6 +75,19 @@ export class Bench {
     const client = await RawClient.open(this.peer.port, version, WAIT_MS_MAX);
     this.#open.push(client);
     return client;
+  }
+
+  /** The same over WebSocket; undefined where the peer does not listen for it. */
+  async openWebSocket(
+    handshake?: Handshake,
+    version: Version = 4,
+  ): Promise<{ readonly client: RawClient; readonly stream: WebSocketStream } | undefined> {
+    const port = this.peer.webSocketPort;
+    if (port === undefined) return undefined;
+    const stream = await WebSocketStream.open(port, handshake);
+    const client = new RawClient(stream, version, WAIT_MS_MAX);
+    this.#open.push(client);
+    return { client, stream };
   }
 
   /** A connection whose CONNECT was accepted. */

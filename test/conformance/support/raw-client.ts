@@ -7,7 +7,9 @@
  * Waits end with an event or fail after a limit; no test sleeps. Silence is proven by a fence: what was to come
  * would have come before the answer to a later request.
  */
-import { type Socket, connect as tcpConnect } from 'node:net';
+import { once } from 'node:events';
+import { Socket, connect as tcpConnect } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Version } from './build.js';
 import { pingreq } from './build.js';
 import { type PacketOf, type PacketType, type Published, read, type ServerPacket } from './read.js';
@@ -17,7 +19,7 @@ export class RawClient {
   readonly version: Version;
   /** All packets of this connection, taken or not. */
   readonly received: ServerPacket[] = [];
-  readonly #socket: Socket;
+  readonly #socket: Duplex;
   readonly #limitMs: number;
   readonly #inbox: ServerPacket[] = [];
   readonly #looks = new Set<() => void>();
@@ -27,25 +29,23 @@ export class RawClient {
   #fault: Error | undefined;
   #nextIdentifier = 0;
 
-  private constructor(socket: Socket, version: Version, limitMs: number) {
-    this.#socket = socket;
+  /** Over a stream that is open: TCP, or what speaks WebSocket below. */
+  constructor(stream: Duplex, version: Version, limitMs: number) {
+    this.#socket = stream;
     this.version = version;
     this.#limitMs = limitMs;
-    socket.on('data', (chunk: Buffer) => this.#data(chunk));
+    stream.on('data', (chunk: Buffer) => this.#data(chunk));
     // A reset is one way of closing.
-    socket.on('error', () => this.#end());
-    socket.on('end', () => this.#end());
-    socket.on('close', () => this.#end());
+    stream.on('error', () => this.#end());
+    stream.on('end', () => this.#end());
+    stream.on('close', () => this.#end());
   }
 
   static async open(port: number, version: Version = 4, limitMs = 5000): Promise<RawClient> {
     // Half-open, so that a test can end its side and still see the server end its own.
     const socket = tcpConnect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
-    const client = new RawClient(socket, version, limitMs);
-    await client.#wait('the TCP connection', () => (socket.pending ? undefined : true), [
-      (look) => socket.once('connect', look),
-    ]);
-    return client;
+    await once(socket, 'connect');
+    return new RawClient(socket, version, limitMs);
   }
 
   get bytesReceived(): number {
@@ -142,7 +142,8 @@ export class RawClient {
 
   /** Ends the connection as a failing network would (RST). */
   reset(): void {
-    this.#socket.resetAndDestroy();
+    if (this.#socket instanceof Socket) this.#socket.resetAndDestroy();
+    else this.#socket.destroy();
   }
 
   /** Stops reading, as a slow client does. */
@@ -188,11 +189,7 @@ export class RawClient {
     for (const look of [...this.#looks]) look();
   }
 
-  #wait<T>(
-    what: string,
-    find: () => T | undefined,
-    more: readonly ((look: () => void) => void)[] = [],
-  ): Promise<T> {
+  #wait<T>(what: string, find: () => T | undefined): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const finish = (run: () => void): void => {
         clearTimeout(limit);
@@ -209,7 +206,6 @@ export class RawClient {
       };
       const limit = setTimeout(() => fail(`nothing for ${this.#limitMs} ms`), this.#limitMs);
       this.#looks.add(look);
-      for (const subscribe of more) subscribe(look);
       look();
     });
   }
