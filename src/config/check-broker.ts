@@ -2,7 +2,9 @@
 import { filterProblem, gatewayTopicProblem } from './check-topics.js';
 import type { Path } from './config-error.js';
 import { type Endpoint, isAnyAddress, isLoopback, parseEndpoint } from './endpoint.js';
+import { nearest } from './nearest.js';
 import type { Report } from './report.js';
+import { keysAt } from './schema-at.js';
 import { itemsAt, nodeAt, textAt } from './tree.js';
 
 interface Listener {
@@ -57,20 +59,32 @@ function clash(a: Endpoint, b: Endpoint): boolean {
 function checkAnonymous(report: Report, listeners: readonly Listener[]): void {
   const node = nodeAt(report.tree, ['broker', 'allow_anonymous']);
   const said = node?.kind === 'scalar' && typeof node.value === 'boolean' ? node.value : undefined;
-  if (said === false) {
+  const usersKnown = namesUsers(report);
+  if (said === false && !usersKnown) {
     report.at(
       ['broker', 'allow_anonymous'],
-      'found false, but password files are not available in this version of godwit, so that nobody could connect; allowed: true',
+      'found false and no users, so that nobody could connect; name a broker.password_file (godwit passwd FILE USER makes one), or set it to true',
     );
   }
-  if (node !== undefined) return;
+  if (node !== undefined || usersKnown) return;
   for (const { path, endpoint } of listeners) {
     if (isLoopback(endpoint.host)) continue;
     report.at(
       path,
-      `found ${endpoint.host}, which others can reach, and nothing about who may connect; listen on 127.0.0.1, or set broker.allow_anonymous: true to let everyone in (password files are not available in this version of godwit)`,
+      `found ${endpoint.host}, which others can reach, and nothing about who may connect; name a broker.password_file, listen on 127.0.0.1, or set broker.allow_anonymous: true to let everyone in`,
     );
   }
+}
+
+/** A slip in the name of such a key is told by itself; it was meant all the same. */
+function namesUsers(report: Report): boolean {
+  const broker = nodeAt(report.tree, ['broker']);
+  if (broker?.kind !== 'mapping') return false;
+  const known = keysAt(report.tree, ['broker']);
+  return [...broker.entries.keys()].some((key) => {
+    const meant = known.includes(key) ? key : nearest(key, known);
+    return meant === 'password_file' || meant === 'scram_file';
+  });
 }
 
 function checkStatusTopic(report: Report): void {

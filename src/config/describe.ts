@@ -237,6 +237,14 @@ function* warnings(config: Config, devices: readonly DeviceReport[]): Generator<
   }
   yield* ruleWarnings(config, devices);
   for (const [name, bridge] of Object.entries(config.bridges)) yield* bridgeWarnings(config, name, bridge);
+  yield* accessWarnings(config);
+}
+
+function* accessWarnings({ broker }: Config): Generator<string> {
+  const users = broker.password_file !== undefined || broker.scram_file !== undefined;
+  if (users && broker.allow_anonymous === true) {
+    yield 'clients without a user name may connect to the broker too; broker.allow_anonymous: false refuses them';
+  }
 }
 
 function* ruleWarnings(config: Config, devices: readonly DeviceReport[]): Generator<string> {

@@ -7,7 +7,6 @@ import type { Path } from './config-error.js';
 /** By the path of the mapping that would hold them, with * for a name or a number. */
 const KEYS: Readonly<Record<string, readonly string[]>> = {
   '': ['commands', 'clock'],
-  broker: ['password_file', 'scram_file', 'acl_file'],
   'broker.listeners.*': ['cert', 'key', 'client_ca'],
   'broker.limits': [
     'max_sessions_bytes',

@@ -5,6 +5,7 @@
 import { statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { GodwitError } from '../core/error.js';
+import { type AccessFiles, readAccessFiles } from './access-files.js';
 import { type ConfigError, configError, FILE_START, sortErrors } from './config-error.js';
 import { journalPathProblem, resolveJournalPath } from './journal-path.js';
 import { CONFIG_BYTES_MAX, readConfig, type Section } from './parse.js';
@@ -14,6 +15,7 @@ import type { Config } from './schema.js';
 import { readSecrets, type Secrets } from './secrets.js';
 import { nodeAt, textAt } from './tree.js';
 
+export type { AccessFiles } from './access-files.js';
 export type { BridgeSecrets, Secrets } from './secrets.js';
 
 export interface LoadedConfig {
@@ -25,6 +27,8 @@ export interface LoadedConfig {
   readonly journalPath: string;
   /** What stands in the files that bridges name. */
   readonly secrets: Secrets;
+  /** What stands in the files that say who may use the broker; absent: none is named. */
+  readonly access?: AccessFiles;
 }
 
 /** Throws a GodwitError `CONFIG` whose field `errors` is a list of ConfigError. */
@@ -38,9 +42,10 @@ export function loadConfig(
   if (report === undefined) throw fault(file, errors);
   const journalPath = checkJournalPath(report, environment);
   const secrets = options.only === undefined ? readSecrets(report, folder) : { bridges: {} };
+  const access = options.only === undefined ? readAccessFiles(report, folder) : {};
   const all = [...new Set([...errors, ...report.errors])];
   if (config === undefined || all.length > 0) throw fault(file, all);
-  return { config, file, folder, journalPath, secrets };
+  return { config, file, folder, journalPath, secrets, access };
 }
 
 function readText(file: string): string {

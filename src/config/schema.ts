@@ -71,6 +71,15 @@ export const brokerSchema = z.strictObject({
     .describe(
       'Whether clients need no user name; by default only while every listener is on loopback. Set it for listeners that others can reach.',
     ),
+  password_file: file(
+    'User names and passwords, as godwit passwd and mosquitto_passwd write them. A user name that is given is checked; read again on SIGHUP.',
+  ),
+  scram_file: file(
+    'Users for the enhanced authentication of MQTT 5.0 with SCRAM-SHA-256, as godwit passwd --scram writes them; read again on SIGHUP.',
+  ),
+  acl_file: file(
+    "Who may read and write which topics, in the form of mosquitto's acl_file: user, topic and pattern lines; absent: everyone everything. Read again on SIGHUP.",
+  ),
   limits: z
     .strictObject({
       max_connections: limit(1000).describe('Clients connected at the same time.'),
@@ -89,6 +98,12 @@ export const brokerSchema = z.strictObject({
       connect_timeout: duration(100, 3_600_000)
         .prefault('10s')
         .describe('How long a connection may be open before its CONNECT.'),
+      max_connect_rate: limit(100).describe(
+        'CONNECTs per second and address; ten seconds of it may come at once, more are refused. Loopback is exempt.',
+      ),
+      max_auth_failures: limit(100).describe(
+        'Failed logins per minute and address; more, and the address is refused for ten seconds, then for twice as long each time, up to an hour. Loopback is exempt.',
+      ),
     })
     .prefault({})
     .describe('Bounds of the broker.'),

@@ -185,7 +185,7 @@ clock: { wait: 2m }
 bridges:
   b: { servers: ["mqtt://up"], window: {}, budget: 20MB/day, status: own, forward: [{ filter: a, priority: high, batch: {} }] }
 journal: { when_full: thin }
-broker: { acl_file: acl, limits: { maximum_qos: 1 } }
+broker: { limits: { maximum_qos: 1 } }
 `).map((line) => line.replace(/^\d+:\d+: /, ''));
     const refused = lines.filter((line) => line.includes('not available in this version of godwit'));
     expect(refused.map((line) => line.split(':')[0]).sort()).toEqual(
@@ -195,7 +195,6 @@ broker: { acl_file: acl, limits: { maximum_qos: 1 } }
         'bridges.b.forward[0].priority',
         'bridges.b.status',
         'bridges.b.window',
-        'broker.acl_file',
         'broker.limits.maximum_qos',
         'clock',
         'commands',
@@ -329,7 +328,7 @@ describe('what was found and what is allowed', () => {
     [
       'gateway: { id: a }\nbroker: { limits: { maxConnections: 5 } }',
       [
-        '2:21: broker.limits.maxConnections: found an unknown key, did you mean max_connections? allowed: max_connections, max_packet_size, max_inflight, max_queued, max_queued_bytes, max_subscriptions, max_retained, max_retained_bytes, max_keepalive, connect_timeout',
+        '2:21: broker.limits.maxConnections: found an unknown key, did you mean max_connections? allowed: max_connections, max_packet_size, max_inflight, max_queued, max_queued_bytes, max_subscriptions, max_retained, max_retained_bytes, max_keepalive, connect_timeout, max_connect_rate, max_auth_failures',
       ],
     ],
   ];

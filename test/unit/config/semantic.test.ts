@@ -197,11 +197,11 @@ describe('listeners', () => {
   const cases: Cases = [
     [
       broker('listeners: [{ url: "mqtt://0.0.0.0:1883" }]'),
-      '2:30: broker.listeners[0].url: found 0.0.0.0, which others can reach, and nothing about who may connect; listen on 127.0.0.1, or set broker.allow_anonymous: true to let everyone in (password files are not available in this version of godwit)',
+      '2:30: broker.listeners[0].url: found 0.0.0.0, which others can reach, and nothing about who may connect; name a broker.password_file, listen on 127.0.0.1, or set broker.allow_anonymous: true to let everyone in',
     ],
     [
       broker('allow_anonymous: false'),
-      '2:28: broker.allow_anonymous: found false, but password files are not available in this version of godwit, so that nobody could connect; allowed: true',
+      '2:28: broker.allow_anonymous: found false and no users, so that nobody could connect; name a broker.password_file (godwit passwd FILE USER makes one), or set it to true',
     ],
     [
       broker('listeners: [{ url: "mqtts://127.0.0.1" }]'),
