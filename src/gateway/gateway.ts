@@ -74,8 +74,7 @@ export class Gateway {
     this.#broker = new Broker({
       config: config.broker,
       storage: this.#storage,
-      routing: (topic, kind, origin) =>
-        topic === this.statusTopic ? { routes: [], record: false } : this.#routing.of(topic, kind, origin),
+      routing: this.#routing.of,
       clock,
       log,
       version: VERSION,
@@ -245,7 +244,8 @@ export class Gateway {
     this.#routing.use(
       Object.entries(config.bridges).map(([bridge, rules]) => ({
         bridge,
-        routeFor: (topic: string) => routeFor(bridge, rules, { id: config.gateway.id }, topic),
+        routeFor: (topic: string) =>
+          routeFor(bridge, rules, { id: config.gateway.id, statusTopic: this.statusTopic }, topic),
       })),
     );
     for (const name of names) {
