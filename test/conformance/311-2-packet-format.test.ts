@@ -110,6 +110,30 @@ test('a Packet Identifier is used again only after its acknowledgement [MQTT311-
   }
 });
 
+test('Packet Identifiers begin again after 65535 and pass by one that is still open [MQTT311-2.3.1-4] [MQTT311-2.3.1-1]', async () => {
+  const subscriber = await bench.client();
+  const topic = bench.unique();
+  await subscribed(subscriber, [[topic, 1]]);
+  const publisher = await bench.client();
+  await published(publisher, { topic, qos: 1, payload: 'kept open' });
+  const { packetIdentifier: open } = await subscriber.take('publish');
+  const used = new Set<number>();
+  const burst = Array.from({ length: 50 }, (_, at) =>
+    publish(4, { topic, qos: 1, packetIdentifier: at + 1000 }),
+  );
+  for (let count = 0; count < 66_000; count += burst.length) {
+    publisher.send(...burst);
+    for (const _ of burst) {
+      const message = await subscriber.expect('publish');
+      used.add(message.packetIdentifier);
+      await settle(subscriber, message);
+      await publisher.expect('puback');
+    }
+  }
+  expect(used.has(open)).toBe(false);
+  expect(used.has(0)).toBe(false);
+});
+
 test('a QoS 0 PUBLISH has no Packet Identifier: the payload follows the topic [MQTT311-2.3.1-5]', async () => {
   const subscriber = await bench.client();
   const topic = bench.unique();

@@ -14,20 +14,20 @@ test('silence of 1.5 times Keep Alive closes the connection and publishes the Wi
   const connectedAtMs = performance.now();
   const client = await bench.client({ keepAlive: 1, will: { topic, payload: 'timed out' } });
   expect(await client.closed()).toEqual([]);
-  // A loaded machine can only make this longer.
-  expect(performance.now() - connectedAtMs).toBeGreaterThanOrEqual(1500);
+  // A loaded machine can only make this longer; a timer may be a moment early.
+  expect(performance.now() - connectedAtMs).toBeGreaterThan(1490);
   expect((await watcher.take('publish')).payload.toString()).toBe('timed out');
   expect(await without.fence()).toEqual([]);
 });
 
 test('any packet from the client begins Keep Alive anew, and packets to it do not [MQTT311-3.1.2-24]', async () => {
   const topic = bench.unique();
-  const active = await bench.client({ keepAlive: 2 });
-  const idle = await bench.client({ keepAlive: 2 });
+  const active = await bench.client({ keepAlive: 3 });
+  const idle = await bench.client({ keepAlive: 3 });
   await subscribed(idle, [topic]);
   await subscribed(active, [topic]);
-  // Clients with Keep Alive 1 that end after 1.5 s each are the clock: the limit of Keep Alive 2 is 3 s.
-  for (const round of ['1.5 s', '3 s', '4.5 s']) {
+  // Clients with Keep Alive 1 that end after 1.5 s each are the clock: the limit of Keep Alive 3 is 4.5 s.
+  for (const round of ['1.5 s', '3 s', '4.5 s', '6 s']) {
     await (await bench.client({ keepAlive: 1 })).closed();
     active.send(publish(4, { topic, payload: round }));
     expect((await active.take('publish')).payload.toString()).toBe(round);

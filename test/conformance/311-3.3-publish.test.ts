@@ -244,3 +244,12 @@ test('a message that matches several filters comes at the highest of their QoS [
   const got = await before(subscriber, publisher, `${prefix}/b`, 2);
   expect(Math.max(...got.map(({ qos }) => qos))).toBe(2);
 });
+
+test('$share is no keyword in 3.1.1: such a filter matches its own text alone [MQTT311-3.3.2-3]', async () => {
+  const topic = bench.unique();
+  const subscriber = await bench.client();
+  await subscribed(subscriber, [`$share/g/${topic}`, `${topic}/end`]);
+  const publisher = await bench.client();
+  await published(publisher, { topic, payload: 'x' });
+  expect(await before(subscriber, publisher, `${topic}/end`)).toEqual([]);
+});
