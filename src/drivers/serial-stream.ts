@@ -28,7 +28,8 @@ async function openPort(
   // minutes later. hupcl off: opening must not toggle DTR, which resets Arduino-like devices.
   const port = new SerialPort({ ...settings, autoOpen: false, hupcl: false });
   let ended = false;
-  // Faults show as a close; without a listener they would end the process.
+  // Faults show as a close (a port lost at the very moment of opening only with the next write); without a listener
+  // they would end the process.
   port.on('error', () => undefined);
   await new Promise<void>((resolve, reject) => {
     port.open((error) => {

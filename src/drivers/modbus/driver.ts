@@ -32,6 +32,10 @@ const UNIT_DEFAULT = 1;
 /** On opening, whatever an earlier owner of the line had asked for is let pass; no longer, for a quick start. */
 const SETTLE_MS_MAX = 500;
 
+/** A new connection costs a TCP server nothing; opening a port anew keeps a serial bus waiting. */
+const TCP_SILENCES_MAX = 3;
+const SERIAL_SILENCES_MAX = 20;
+
 interface Unit {
   readonly watch: DeviceWatch;
   readonly reader: UnitReader;
@@ -167,7 +171,7 @@ export function lineSettings(config: ModbusConfig, random: () => number): LineSe
     return {
       open: tcpStream(config.host, config.port),
       exchange: () => new TcpExchange(config.timeout, Math.floor(random() * 0x1_0000)),
-      reopensOnSilence: true,
+      silencesMax: TCP_SILENCES_MAX,
     };
   }
   const characterMs = msPerCharacter(config);
@@ -187,7 +191,7 @@ export function lineSettings(config: ModbusConfig, random: () => number): LineSe
       };
       return new RtuExchange(times, nowMs + Math.min(config.timeout, SETTLE_MS_MAX));
     },
-    reopensOnSilence: false,
+    silencesMax: SERIAL_SILENCES_MAX,
   };
 }
 

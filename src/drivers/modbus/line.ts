@@ -9,17 +9,14 @@ import type { OpenStream } from '../byte-stream.js';
 import { Connection, type ConnectionSurroundings } from '../connection.js';
 import type { Exchange, Outcome, Request } from './exchange.js';
 
-/** No unit answers so often in a row: the connection itself may be half open. */
-const SILENCES_MAX = 3;
-
 const NOTHING = new Uint8Array(0);
 
 export interface LineSettings {
   readonly open: OpenStream;
   /** A new one for each opening: what an earlier stream left behind must not matter. */
   readonly exchange: (nowMs: number) => Exchange;
-  /** Whether many silent requests in a row are worth another opening. */
-  readonly reopensOnSilence: boolean;
+  /** So many requests in a row without any answer: the connection may be half open, the adapter stuck. */
+  readonly silencesMax: number;
 }
 
 export class Line {
@@ -135,7 +132,7 @@ export class Line {
     }
     this.#finish(outcome);
     if (outcome.kind === 'broken') this.connection.drop(outcome.why);
-    else if (this.#silences >= SILENCES_MAX && this.#settings.reopensOnSilence) {
+    else if (this.#silences >= this.#settings.silencesMax) {
       this.#silences = 0;
       this.connection.drop('nothing answers on this connection');
     }

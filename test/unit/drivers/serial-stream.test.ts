@@ -44,13 +44,23 @@ test('a port that another program holds', async () => {
   await expect(open(pair.ours)).rejects.toThrow('is locked: another program uses it; stop that program');
 });
 
-test('a port that is unplugged tells so once', async () => {
+test('a port that is unplugged tells so, at the latest when something is sent', async () => {
   const pair = await SerialPair.start();
   stops.push(() => pair.stop());
-  const why = await new Promise<string>((resolve, reject) => {
-    open(pair.ours, resolve).then(() => pair.unplug(), reject);
+  const reasons: string[] = [];
+  let told = (): void => undefined;
+  const closed = new Promise<void>((resolve) => {
+    told = resolve;
   });
-  expect(why).toMatch(/was unplugged/);
+  const port = await open(pair.ours, (why) => {
+    reasons.push(why);
+    told();
+  });
+  await pair.unplug();
+  port.write(Uint8Array.of(1));
+  await closed;
+  port.close();
+  expect(reasons).toEqual([expect.stringMatching(/was unplugged/)]);
 });
 
 test('a TCP port where nobody listens, and a name that nobody knows', async () => {
