@@ -10,6 +10,7 @@ import { describeConfig, renderReport } from '../config/describe.js';
 import type { LoadedConfig } from '../config/load.js';
 import { parseConfig } from '../config/parse.js';
 import type { Config } from '../config/schema.js';
+import { NO_SECRETS } from '../config/secrets.js';
 import { SystemClock } from '../core/clock.js';
 import { GodwitError, invariant } from '../core/error.js';
 import { createLog } from '../core/pino-log.js';
@@ -50,7 +51,7 @@ async function startOnFreePort(
       file: 'demo',
       folder,
       journalPath: join(folder, 'journal.db'),
-      secrets: { bridges: {} },
+      secrets: NO_SECRETS,
     };
     return new Gateway({
       loaded,

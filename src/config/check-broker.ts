@@ -1,7 +1,14 @@
 /** Listeners against each other and against what clients without a name may do. */
 import { filterProblem, gatewayTopicProblem } from './check-topics.js';
 import type { Path } from './config-error.js';
-import { type Endpoint, isAnyAddress, isLoopback, parseEndpoint } from './endpoint.js';
+import {
+  type Endpoint,
+  isAnyAddress,
+  isLoopback,
+  isTlsScheme,
+  LISTENER_SCHEMES,
+  parseEndpoint,
+} from './endpoint.js';
 import { nearest } from './nearest.js';
 import type { Report } from './report.js';
 import { keysAt } from './schema-at.js';
@@ -10,14 +17,23 @@ import { itemsAt, nodeAt, textAt } from './tree.js';
 interface Listener {
   readonly path: Path;
   readonly endpoint: Endpoint;
+  /** Clients must show a certificate. */
+  readonly certified?: boolean;
 }
 
 export function checkBroker(report: Report): void {
   const { tree } = report;
   const listeners = itemsAt(tree, ['broker', 'listeners']).flatMap((item, index) =>
-    listenerAt(['broker', 'listeners', index, 'url'], textAt(item, ['url']), 'mqtt'),
+    listenerAt(['broker', 'listeners', index, 'url'], textAt(item, ['url']), LISTENER_SCHEMES).map(
+      (listener) => ({
+        ...listener,
+        certified: textAt(item, ['client_ca']) !== undefined,
+      }),
+    ),
   );
-  const page = listenerAt(['http', 'listen'], textAt(tree, ['http', 'listen']), 'http');
+  const page = listenerAt(['http', 'listen'], textAt(tree, ['http', 'listen']), ['http']);
+  for (const { path, endpoint } of listeners)
+    checkCertificateKeys(report, path.slice(0, -1), endpoint.scheme);
   checkPorts(report, [...listeners, ...page]);
   checkAnonymous(report, listeners);
   checkStatusTopic(report);
@@ -27,16 +43,39 @@ export function checkBroker(report: Report): void {
 /** Whether clients need no name where the configuration does not say: only while nobody else can reach a listener. */
 export function anonymousByDefault(urls: readonly string[]): boolean {
   return urls.every((url) => {
-    const endpoint = parseEndpoint(url, ['mqtt']);
+    const endpoint = parseEndpoint(url, LISTENER_SCHEMES);
     return !('problem' in endpoint) && isLoopback(endpoint.host);
   });
 }
 
-function listenerAt(path: Path, url: string | undefined, scheme: string): Listener[] {
+function listenerAt(path: Path, url: string | undefined, schemes: readonly string[]): Listener[] {
   if (url === undefined) return [];
-  const endpoint = parseEndpoint(url, [scheme]);
+  const endpoint = parseEndpoint(url, schemes);
   // A wrong URL has its own error.
   return 'problem' in endpoint ? [] : [{ path, endpoint }];
+}
+
+const WITHOUT_TLS: Readonly<Record<string, string>> = { mqtt: 'mqtts', ws: 'wss' };
+
+/** A certificate where it is shown, and nowhere else: one that is ignored would be taken for encryption. */
+function checkCertificateKeys(report: Report, listener: Path, scheme: string): void {
+  const { tree } = report;
+  if (isTlsScheme(scheme)) {
+    for (const key of ['cert', 'key']) {
+      const path = [...listener, key];
+      if (nodeAt(tree, path) === undefined)
+        report.missing(path, `the path of a file, for a ${scheme} listener`);
+    }
+    return;
+  }
+  for (const key of ['cert', 'key', 'client_ca']) {
+    const path = [...listener, key];
+    if (nodeAt(tree, path) === undefined) continue;
+    report.atKey(
+      path,
+      `found ${key} for a ${scheme} listener, which has no TLS; remove it, or write ${WITHOUT_TLS[scheme]}:// in url`,
+    );
+  }
 }
 
 function checkPorts(report: Report, listeners: readonly Listener[]): void {
@@ -67,11 +106,13 @@ function checkAnonymous(report: Report, listeners: readonly Listener[]): void {
     );
   }
   if (node !== undefined || usersKnown) return;
-  for (const { path, endpoint } of listeners) {
+  for (const { path, endpoint, certified } of listeners) {
     if (isLoopback(endpoint.host)) continue;
     report.at(
       path,
-      `found ${endpoint.host}, which others can reach, and nothing about who may connect; name a broker.password_file, listen on 127.0.0.1, or set broker.allow_anonymous: true to let everyone in`,
+      certified
+        ? `found ${endpoint.host} and client certificates, but nothing about users; name a broker.password_file, or set broker.allow_anonymous: true to let in everyone with a certificate`
+        : `found ${endpoint.host}, which others can reach, and nothing about who may connect; name a broker.password_file, listen on 127.0.0.1, or set broker.allow_anonymous: true to let everyone in`,
     );
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Addresses in the configuration: `mqtt://127.0.0.1:1883`, `mqtts://broker.example.com`, `http://[::1]:8088`. Each
- * `describe…` says what is allowed instead, or undefined where the text is right.
+ * Addresses in the configuration: `mqtt://127.0.0.1:1883`, `mqtts://broker.example.com`, `ws://[::1]:9001/mqtt`,
+ * `http://[::1]:8088`. Each `describe…` says what is allowed instead, or undefined where the text is right.
  */
 
 export interface Endpoint {
@@ -8,30 +8,45 @@ export interface Endpoint {
   /** Without the brackets of an IPv6 address. */
   readonly host: string;
   readonly port: number;
+  /** WebSocket only, with its slash; undefined: any. */
+  readonly path: string | undefined;
 }
 
-const PORTS: Readonly<Record<string, number>> = { mqtt: 1883, mqtts: 8883, http: 80 };
+const PORTS: Readonly<Record<string, number>> = { mqtt: 1883, mqtts: 8883, ws: 80, wss: 443, http: 80 };
+
+/** What a listener of the broker may speak. */
+export const LISTENER_SCHEMES = ['mqtt', 'mqtts', 'ws', 'wss'] as const;
+export const LISTENER_URL =
+  'mqtt://ADDRESS:PORT, mqtts://ADDRESS:PORT, ws://ADDRESS:PORT/PATH or wss://ADDRESS:PORT/PATH';
 
 /** What is wrong with a text that is no endpoint; it says what is allowed. */
 export type EndpointProblem = { readonly problem: string };
 
 export function parseEndpoint(text: string, schemes: readonly string[]): Endpoint | EndpointProblem {
-  const allowed = schemes.map((scheme) => `${scheme}://HOST:PORT`).join(' or ');
+  const allowed =
+    schemes === LISTENER_SCHEMES ? LISTENER_URL : schemes.map((name) => `${name}://HOST:PORT`).join(' or ');
   const scheme = /^([A-Za-z][A-Za-z0-9+.-]*):\/\//.exec(text)?.[1]?.toLowerCase();
   if (scheme === undefined || !schemes.includes(scheme)) return { problem: allowed };
   const rest = text.slice(scheme.length + 3);
   if (rest.includes('@')) {
     return { problem: `${allowed}, without a user name: that goes into username and password` };
   }
-  const parts = /^(\[([0-9a-fA-F:.]+)\]|[^\s/?#:[\]%\\]+)(?::(\d{1,5}))?\/?$/.exec(rest);
-  if (parts === null) return { problem: `${allowed}, and nothing after the port` };
+  const isWebSocket = scheme === 'ws' || scheme === 'wss';
+  const slash = isWebSocket ? rest.indexOf('/') : -1;
+  const authority = slash === -1 ? rest : rest.slice(0, slash);
+  const path = slash === -1 ? '' : rest.slice(slash);
+  if (!/^[\x21-\x7e]*$/.test(path) || /[?#\\]/.test(path)) {
+    return { problem: `${allowed}, the path without spaces, ? and #` };
+  }
+  const parts = /^(\[([0-9a-fA-F:.]+)\]|[^\s/?#:[\]%\\]+)(?::(\d{1,5}))?\/?$/.exec(authority);
+  if (parts === null) return { problem: isWebSocket ? allowed : `${allowed}, and nothing after the port` };
   const host = parts[2] ?? (parts[1] as string);
   if (parts[2] !== undefined && !URL.canParse(`http://[${host}]`)) return { problem: allowed };
   // URL judges 1.2.3.400 and the like as numbers gone wrong, which no resolver would take either.
   if (parts[2] === undefined && !URL.canParse(`http://${host}`)) return { problem: allowed };
   const port = parts[3] === undefined ? (PORTS[scheme] as number) : Number(parts[3]);
   if (port > 65_535) return { problem: `${allowed} with a port from 1 to 65535` };
-  return { scheme, host, port };
+  return { scheme, host, port, path: path === '' || path === '/' ? undefined : path };
 }
 
 export function isLoopback(host: string): boolean {
@@ -53,11 +68,13 @@ export function describeServerUrl(text: string): string | undefined {
 }
 
 export function describeListenerUrl(text: string): string | undefined {
-  const endpoint = parseEndpoint(text, ['mqtt']);
-  if (!('problem' in endpoint)) return undefined;
-  return /^(mqtts|wss?):/i.test(text)
-    ? 'mqtt://ADDRESS:PORT; mqtts, ws and wss listeners are not available in this version of godwit'
-    : endpoint.problem.replace('HOST', 'ADDRESS');
+  const endpoint = parseEndpoint(text, LISTENER_SCHEMES);
+  return 'problem' in endpoint ? endpoint.problem : undefined;
+}
+
+/** Whether a listener of this scheme shows a certificate. */
+export function isTlsScheme(scheme: string): boolean {
+  return scheme === 'mqtts' || scheme === 'wss';
 }
 
 export function describeListenUrl(text: string): string | undefined {

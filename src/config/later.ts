@@ -7,14 +7,7 @@ import type { Path } from './config-error.js';
 /** By the path of the mapping that would hold them, with * for a name or a number. */
 const KEYS: Readonly<Record<string, readonly string[]>> = {
   '': ['commands', 'clock'],
-  'broker.listeners.*': ['cert', 'key', 'client_ca'],
-  'broker.limits': [
-    'max_sessions_bytes',
-    'maximum_qos',
-    'retain_available',
-    'max_session_expiry',
-    'topic_alias_max',
-  ],
+  'broker.limits': ['max_sessions_bytes', 'max_session_expiry'],
   'buses.*': ['concurrency', 'frame'],
   'devices.*': ['profile', 'address_base'],
   'devices.*.points.*': [

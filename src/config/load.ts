@@ -12,11 +12,11 @@ import { CONFIG_BYTES_MAX, readConfig, type Section } from './parse.js';
 import { firstBadByte, readFileBounded } from './read-file.js';
 import type { Report } from './report.js';
 import type { Config } from './schema.js';
-import { readSecrets, type Secrets } from './secrets.js';
+import { NO_SECRETS, readSecrets, type Secrets } from './secrets.js';
 import { nodeAt, textAt } from './tree.js';
 
 export type { AccessFiles } from './access-files.js';
-export type { BridgeSecrets, Secrets } from './secrets.js';
+export type { BridgeSecrets, ListenerSecrets, Secrets } from './secrets.js';
 
 export interface LoadedConfig {
   readonly config: Config;
@@ -41,7 +41,7 @@ export function loadConfig(
   const { config, errors, report } = readConfig(readText(file), file, environment, options.only);
   if (report === undefined) throw fault(file, errors);
   const journalPath = checkJournalPath(report, environment);
-  const secrets = options.only === undefined ? readSecrets(report, folder) : { bridges: {} };
+  const secrets = options.only === undefined ? readSecrets(report, folder) : NO_SECRETS;
   const access = options.only === undefined ? readAccessFiles(report, folder) : {};
   const all = [...new Set([...errors, ...report.errors])];
   if (config === undefined || all.length > 0) throw fault(file, all);

@@ -7,7 +7,7 @@
  * second value is in `semantic.ts`.
  */
 
-import { describeListenerUrl, describeListenUrl, describeServerUrl } from './endpoint.js';
+import { describeListenerUrl, describeListenUrl, describeServerUrl, LISTENER_URL } from './endpoint.js';
 import { duration, file, identifier, limit, qos, size, text, url, words, YEAR_MS } from './kind.js';
 import { z } from './zod.js';
 
@@ -58,8 +58,15 @@ export const brokerSchema = z.strictObject({
   listeners: z
     .array(
       z.strictObject({
-        url: url(describeListenerUrl, 'mqtt://ADDRESS:PORT').describe(
-          'mqtt://ADDRESS:PORT; port 0 takes a free one.',
+        url: url(describeListenerUrl, LISTENER_URL).describe(
+          'mqtt://ADDRESS:PORT; mqtts:// with TLS, ws://ADDRESS:PORT/PATH and wss:// for WebSocket; port 0 takes a free one. A WebSocket listener without a path takes any.',
+        ),
+        cert: file(
+          'PEM file of the certificate that a mqtts or wss listener shows, with those of its issuers; read again on SIGHUP.',
+        ),
+        key: file('PEM file of its private key; read again on SIGHUP.'),
+        client_ca: file(
+          'PEM file of the authorities whose clients may connect: with it a client certificate is required; read again on SIGHUP.',
         ),
       }),
     )
@@ -92,6 +99,19 @@ export const brokerSchema = z.strictObject({
       max_subscriptions: limit(10_000).describe('Subscriptions per client.'),
       max_retained: limit(100_000, 0).describe('Retained messages.'),
       max_retained_bytes: size('0B', '1TiB').prefault('64MiB').describe('Bytes of all retained messages.'),
+      maximum_qos: qos
+        .default(2)
+        .describe(
+          'Highest Quality of Service that clients may publish with; subscriptions are granted up to it.',
+        ),
+      retain_available: z.boolean().default(true).describe('Whether clients may publish retained messages.'),
+      topic_alias_max: z
+        .number()
+        .int()
+        .min(0)
+        .max(65_535)
+        .default(100)
+        .describe('Topic Aliases that a 5.0 client may use; 0 for none.'),
       max_keepalive: duration(1000, 65_535_000)
         .prefault('10m')
         .describe('Longest Keep Alive; 5.0 clients get it as Server Keep Alive.'),

@@ -1,14 +1,15 @@
 /**
- * The files that bridges name: passwords, certificates and keys. Read once with the configuration, so that a wrong
+ * The files that bridges and listeners name: passwords, certificates and keys. Read once with the configuration, so that a wrong
  * one is an error at its key in the configuration and not a failed connection at night.
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { resolve } from 'node:path';
+import { createSecureContext } from 'node:tls';
 import { reasonOf } from '../core/error.js';
 import type { Path } from './config-error.js';
 import { firstBadByte, readFileBounded } from './read-file.js';
 import type { Report } from './report.js';
-import { entriesAt, textAt } from './tree.js';
+import { entriesAt, itemsAt, textAt } from './tree.js';
 
 export interface BridgeSecrets {
   /** Of `password_file`; a password in the configuration stays there. */
@@ -19,9 +20,21 @@ export interface BridgeSecrets {
   readonly key?: Buffer;
 }
 
+/** PEM, as read, of a listener that shows a certificate. */
+export interface ListenerSecrets {
+  readonly cert: Buffer;
+  readonly key: Buffer;
+  /** Present: clients must show a certificate of one of these. */
+  readonly clientCa?: Buffer;
+}
+
 export interface Secrets {
+  /** By the place of the listener in `broker.listeners`; undefined for one without TLS. */
+  readonly listeners: readonly (ListenerSecrets | undefined)[];
   readonly bridges: { readonly [bridge: string]: BridgeSecrets };
 }
+
+export const NO_SECRETS: Secrets = { bridges: {}, listeners: [] };
 
 const FILE_BYTES_MAX = 1024 * 1024;
 
@@ -30,23 +43,62 @@ export function readSecrets(report: Report, folder: string): Secrets {
   const bridges = entriesAt(report.tree, ['bridges']).map(
     ([name]) => [name, bridgeSecrets(report, ['bridges', name], folder)] as const,
   );
-  return { bridges: Object.fromEntries(bridges) };
+  const listeners = itemsAt(report.tree, ['broker', 'listeners']).map((_item, index) =>
+    listenerSecrets(report, ['broker', 'listeners', index], folder),
+  );
+  return { bridges: Object.fromEntries(bridges), listeners };
+}
+
+function listenerSecrets(report: Report, path: Path, folder: string): ListenerSecrets | undefined {
+  const clientCa = readNamed(report, [...path, 'client_ca'], folder);
+  if (clientCa !== undefined) certificatesOf(report, [...path, 'client_ca'], clientCa);
+  const { cert, key } = readPair(report, path, folder);
+  if (cert === undefined || key === undefined) return undefined;
+  return clientCa === undefined ? { cert, key } : { cert, key, clientCa };
+}
+
+/** What OpenSSL objects to beyond syntax, such as keys that are too short. */
+function checkUsable(report: Report, path: Path, cert: Buffer, key: Buffer): void {
+  try {
+    createSecureContext({ cert, key });
+  } catch (fault) {
+    report.at(path, `found a certificate that TLS does not take: ${reasonOf(fault)}`);
+  }
+}
+
+/** `cert` and `key` of the mapping at `path`, which must belong together. */
+function readPair(
+  report: Report,
+  path: Path,
+  folder: string,
+): { readonly cert: Buffer | undefined; readonly key: Buffer | undefined } {
+  const [certPath, keyPath] = [
+    [...path, 'cert'],
+    [...path, 'key'],
+  ];
+  const cert = readNamed(report, certPath, folder);
+  const key = readNamed(report, keyPath, folder);
+  const leaf = cert === undefined ? undefined : certificatesOf(report, certPath, cert)?.[0];
+  const privateKey = key === undefined ? undefined : keyOf(report, keyPath, key);
+  if (cert === undefined || key === undefined || leaf === undefined || privateKey === undefined) {
+    return { cert, key };
+  }
+  if (leaf.checkPrivateKey(privateKey)) {
+    checkUsable(report, certPath, cert, key);
+  } else {
+    const certKey = path[0] === 'bridges' ? 'tls.cert' : 'cert';
+    report.at(keyPath, `found a key of another certificate, allowed: the private key of ${certKey}`);
+  }
+  return { cert, key };
 }
 
 function bridgeSecrets(report: Report, path: Path, folder: string): BridgeSecrets {
   const read = (...keys: string[]): Buffer | undefined => readNamed(report, [...path, ...keys], folder);
   const passwordBytes = read('password_file');
   const password = passwordBytes && passwordOf(report, [...path, 'password_file'], passwordBytes);
-  const [ca, cert, key] = [read('tls', 'ca'), read('tls', 'cert'), read('tls', 'key')];
+  const ca = read('tls', 'ca');
   if (ca !== undefined) certificatesOf(report, [...path, 'tls', 'ca'], ca);
-  const leaf = cert === undefined ? undefined : certificatesOf(report, [...path, 'tls', 'cert'], cert)?.[0];
-  const privateKey = key === undefined ? undefined : keyOf(report, [...path, 'tls', 'key'], key);
-  if (leaf !== undefined && privateKey !== undefined && !leaf.checkPrivateKey(privateKey)) {
-    report.at(
-      [...path, 'tls', 'key'],
-      'found a key of another certificate, allowed: the private key of tls.cert',
-    );
-  }
+  const { cert, key } = readPair(report, [...path, 'tls'], folder);
   return {
     ...(password === undefined ? {} : { password }),
     ...(ca === undefined ? {} : { ca }),

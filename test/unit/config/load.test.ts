@@ -197,6 +197,57 @@ bridges:
     expect(errorLines()).toHaveLength(1);
     const loaded = loadConfig(file, {}, { only: ['gateway', 'journal'] });
     expect(loaded.journalPath).toBe(join(folder, 'data/journal.db'));
-    expect(loaded.secrets).toEqual({ bridges: {} });
+    expect(loaded.secrets).toEqual({ bridges: {}, listeners: [] });
+  });
+});
+
+describe('files that listeners name', () => {
+  test('are read, relative to the configuration, each for its listener', async () => {
+    const pair = await generate([{ name: 'commonName', value: 'x' }], { keySize: 2048 });
+    writeFileSync(join(folder, 'c.crt'), pair.cert);
+    writeFileSync(join(folder, 'c.key'), pair.private);
+    const { secrets } = load(`gateway: { id: a }
+broker:
+  listeners:
+    - url: mqtt://127.0.0.1:0
+    - { url: "mqtts://127.0.0.1:0", cert: c.crt, key: c.key }
+    - { url: "wss://127.0.0.1:0/mqtt", cert: c.crt, key: c.key, client_ca: c.crt }
+`);
+    const [tcp, tls, wss] = secrets.listeners;
+    expect(tcp).toBeUndefined();
+    expect(tls?.cert.toString()).toBe(pair.cert);
+    expect(tls?.key.toString()).toBe(pair.private);
+    expect(tls?.clientCa).toBeUndefined();
+    expect(wss?.clientCa?.toString()).toBe(pair.cert);
+  });
+
+  test('are errors at their keys, also where only OpenSSL objects', async () => {
+    const [one, two, weak] = await Promise.all([
+      generate([{ name: 'commonName', value: 'one' }], { keySize: 2048 }),
+      generate([{ name: 'commonName', value: 'two' }], { keySize: 2048 }),
+      generate([{ name: 'commonName', value: 'weak' }], { keySize: 768 }),
+    ]);
+    writeFileSync(join(folder, 'one.crt'), one.cert);
+    writeFileSync(join(folder, 'two.key'), two.private);
+    writeFileSync(join(folder, 'weak.crt'), weak.cert);
+    writeFileSync(join(folder, 'weak.key'), weak.private);
+    writeFileSync(
+      file,
+      `gateway: { id: a }
+broker:
+  listeners:
+    - { url: "mqtts://127.0.0.1:0", cert: one.crt, key: two.key, client_ca: two.key }
+    - { url: "mqtts://127.0.0.1:0", cert: nowhere.crt, key: two.key }
+    - { url: "mqtts://127.0.0.1:0", cert: weak.crt, key: weak.key }
+`,
+    );
+    expect(errorLines()).toEqual([
+      'FILE:4:57: broker.listeners[0].key: found a key of another certificate, allowed: the private key of cert',
+      'FILE:4:77: broker.listeners[0].client_ca: found a file without a certificate, needed: PEM with -----BEGIN CERTIFICATE-----',
+      'FILE:5:43: broker.listeners[1].cert: found DIR/nowhere.crt, but there is no such file',
+      expect.stringMatching(
+        /^FILE:6:43: broker\.listeners\[2\]\.cert: found a certificate that TLS does not take: /,
+      ),
+    ]);
   });
 });

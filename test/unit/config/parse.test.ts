@@ -35,7 +35,7 @@ bridges:
     expect(errorLines(yaml)).toEqual([
       '2:7: gateway.id: found well 17, allowed: 1 to 64 of A-Z a-z 0-9 . _ -',
       '3:1: jornal: found an unknown key, did you mean journal? allowed: gateway, journal, broker, buses, devices, mappings, bridges, http, log',
-      '7:12: broker.listeners[0].url: found tcp://127.0.0.1:1883, allowed: mqtt://ADDRESS:PORT',
+      '7:12: broker.listeners[0].url: found tcp://127.0.0.1:1883, allowed: mqtt://ADDRESS:PORT, mqtts://ADDRESS:PORT, ws://ADDRESS:PORT/PATH or wss://ADDRESS:PORT/PATH',
       '12:16: buses.rs485.baud_rate: found 9600baud, allowed: a whole number from 50 to 4000000',
       '15:10: devices.meter.bus: found no bus rs48, did you mean rs485? allowed: rs485',
       '18:26: devices.meter.points.power.register: found a value of type float32 that goes beyond register 65535, allowed: up to input/65534',
@@ -185,7 +185,6 @@ clock: { wait: 2m }
 bridges:
   b: { servers: ["mqtt://up"], window: {}, budget: 20MB/day, status: own, forward: [{ filter: a, priority: high, batch: {} }] }
 journal: { when_full: thin }
-broker: { limits: { maximum_qos: 1 } }
 `).map((line) => line.replace(/^\d+:\d+: /, ''));
     const refused = lines.filter((line) => line.includes('not available in this version of godwit'));
     expect(refused.map((line) => line.split(':')[0]).sort()).toEqual(
@@ -195,7 +194,6 @@ broker: { limits: { maximum_qos: 1 } }
         'bridges.b.forward[0].priority',
         'bridges.b.status',
         'bridges.b.window',
-        'broker.limits.maximum_qos',
         'clock',
         'commands',
         'devices.bits.address_base',
@@ -328,7 +326,7 @@ describe('what was found and what is allowed', () => {
     [
       'gateway: { id: a }\nbroker: { limits: { maxConnections: 5 } }',
       [
-        '2:21: broker.limits.maxConnections: found an unknown key, did you mean max_connections? allowed: max_connections, max_packet_size, max_inflight, max_queued, max_queued_bytes, max_subscriptions, max_retained, max_retained_bytes, max_keepalive, connect_timeout, max_connect_rate, max_auth_failures',
+        '2:21: broker.limits.maxConnections: found an unknown key, did you mean max_connections? allowed: max_connections, max_packet_size, max_inflight, max_queued, max_queued_bytes, max_subscriptions, max_retained, max_retained_bytes, maximum_qos, retain_available, topic_alias_max, max_keepalive, connect_timeout, max_connect_rate, max_auth_failures',
       ],
     ],
   ];

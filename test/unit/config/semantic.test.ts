@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { LISTENER_URL } from '../../../src/config/endpoint.js';
 import { BASE, configOf, errorLines } from './fixtures.js';
 
 const withRules = (...rules: string[]): string =>
@@ -204,14 +205,47 @@ describe('listeners', () => {
       '2:28: broker.allow_anonymous: found false and no users, so that nobody could connect; name a broker.password_file (godwit passwd FILE USER makes one), or set it to true',
     ],
     [
-      broker('listeners: [{ url: "mqtts://127.0.0.1" }]'),
-      '2:30: broker.listeners[0].url: found "mqtts://127.0.0.1", allowed: mqtt://ADDRESS:PORT; mqtts, ws and wss listeners are not available in this version of godwit',
+      broker('listeners: [{ url: "mqtts://127.0.0.1", key: k }]'),
+      '2:23: broker.listeners[0].cert: found nothing, needed: the path of a file, for a mqtts listener',
     ],
     [
-      broker('listeners: [{ url: "mqtt://127.0.0.1:65536" }]'),
-      '2:30: broker.listeners[0].url: found "mqtt://127.0.0.1:65536", allowed: mqtt://ADDRESS:PORT with a port from 1 to 65535',
+      broker('listeners: [{ url: "wss://127.0.0.1/mqtt", crt: c, key: k }]'),
+      '2:54: broker.listeners[0].crt: found an unknown key, did you mean cert? allowed: url, cert, key, client_ca',
     ],
-    [broker('listeners: [{}]'), '2:23: broker.listeners[0].url: found nothing, needed: mqtt://ADDRESS:PORT'],
+    [
+      broker('listeners: [{ url: "ws://127.0.0.1:9001", client_ca: ca.crt }]'),
+      '2:53: broker.listeners[0].client_ca: found client_ca for a ws listener, which has no TLS; remove it, or write wss:// in url',
+    ],
+    [
+      broker('listeners: [{ url: "tcp://127.0.0.1" }]'),
+      `2:30: broker.listeners[0].url: found "tcp://127.0.0.1", allowed: ${LISTENER_URL}`,
+    ],
+    [
+      broker('listeners: [{ url: "mqtt://127.0.0.1:1883/mqtt" }]'),
+      `2:30: broker.listeners[0].url: found "mqtt://127.0.0.1:1883/mqtt", allowed: ${LISTENER_URL}, and nothing after the port`,
+    ],
+    [
+      broker('listeners: [{ url: "ws://127.0.0.1:9001/mqtt?x=1" }]'),
+      `2:30: broker.listeners[0].url: found "ws://127.0.0.1:9001/mqtt?x=1", allowed: ${LISTENER_URL}, the path without spaces, ? and #`,
+    ],
+    [
+      broker('listeners: [{ url: "ws://127.0.0.1:90010/mqtt" }]'),
+      `2:30: broker.listeners[0].url: found "ws://127.0.0.1:90010/mqtt", allowed: ${LISTENER_URL} with a port from 1 to 65535`,
+    ],
+    [
+      broker('listeners: [{ url: "mqtts://0.0.0.0", cert: c, key: k, client_ca: a }]'),
+      '2:30: broker.listeners[0].url: found 0.0.0.0 and client certificates, but nothing about users; name a broker.password_file, or set broker.allow_anonymous: true to let in everyone with a certificate',
+    ],
+    [
+      broker('listeners: [{ url: "mqtt://127.0.0.1:9001" }, { url: "ws://127.0.0.1:9001/mqtt" }]'),
+      '2:64: broker.listeners[1].url: found port 9001 a second time, allowed: an address and port of its own for each listener',
+    ],
+    [broker('limits: { maximum_qos: 3 }'), '2:34: broker.limits.maximum_qos: found 3, allowed: 0, 1 or 2'],
+    [
+      broker('listeners: [{ url: "mqtt://127.0.0.1:65536" }]'),
+      `2:30: broker.listeners[0].url: found "mqtt://127.0.0.1:65536", allowed: ${LISTENER_URL} with a port from 1 to 65535`,
+    ],
+    [broker('listeners: [{}]'), `2:23: broker.listeners[0].url: found nothing, needed: ${LISTENER_URL}`],
     [
       broker('listeners: [{ url: "mqtt://127.0.0.1" }, { url: "mqtt://127.0.0.1:1883" }]'),
       '2:59: broker.listeners[1].url: found port 1883 a second time, allowed: an address and port of its own for each listener',
