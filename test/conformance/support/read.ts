@@ -182,6 +182,11 @@ class Reader {
       case 'connack': {
         const flags = this.#octet();
         if (flags > 1) this.#violate('[MQTT5-3.2.2-1] Acknowledge Flags');
+        // A server may refuse a version that it does not know in the form that every version can read.
+        if (this.#version === 5 && this.#end - this.#at === 1 && this.#bytes[this.#at] === 1) {
+          this.#octet();
+          return { type, bytes, sessionPresent: flags === 1, code: 0x84, properties: [] };
+        }
         const code = this.#code(type, CONNACK_CODES_311);
         return { type, bytes, sessionPresent: flags === 1, code, properties: this.#properties(type) };
       }
