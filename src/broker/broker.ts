@@ -9,6 +9,7 @@
  * This file is the shell: it owns listeners and the one timer, and counts. Deciding is done in the parts.
  */
 import { randomBytes } from 'node:crypto';
+import type { AccessFiles } from '../config/access-files.js';
 import type { BrokerConfig } from '../config/schema.js';
 import type { Clock, Timer } from '../core/clock.js';
 import type { Log } from '../core/log.js';
@@ -19,7 +20,9 @@ import type { SampleSet } from '../core/sample.js';
 import type { BrokerSnapshot } from '../core/snapshot.js';
 import { encodePayload } from '../mapping/payload.js';
 import type { Storage } from '../storage/storage.js';
-import { AnonymousAuthorizer, type Authorizer, isLoopback } from './authorizer.js';
+import { AccessControl } from './access-control.js';
+import { AddressGuard, type Span } from './address-guard.js';
+import { type Authorizer, type Identity, isLoopback } from './authorizer.js';
 import type { Capabilities } from './connect.js';
 import { Connection, type Surroundings } from './connection.js';
 import { Counters } from './counters.js';
@@ -41,7 +44,9 @@ export interface BrokerOptions {
   /** Which routes of the journal a publication belongs to and whether it is kept for replay. */
   readonly routing?: (topic: string, kind: Content['kind'], origin: string | undefined) => Routing;
   readonly encode?: (set: SampleSet) => Uint8Array;
-  /** Absent: anonymous clients, as `allow_anonymous` says. */
+  /** What stands in the password, SCRAM and ACL files; absent: there are none. */
+  readonly access?: AccessFiles;
+  /** Instead of those files and of `allow_anonymous`. */
   readonly authorizer?: Authorizer;
   readonly clock: Clock;
   readonly log: Log;
@@ -83,6 +88,8 @@ export class Broker implements Part {
   readonly #admitted = new Set<Connection>();
   readonly #wakings = new Deadlines<Connection>();
   readonly #around: Surroundings;
+  readonly #access: AccessControl;
+  readonly #authorizer: Authorizer;
   #timer: Timer | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
   #running = false;
@@ -94,7 +101,10 @@ export class Broker implements Part {
     const { config, clock, log, storage } = options;
     const { limits } = config;
     this.#turn = new Turn(storage === undefined ? undefined : (then) => storage.afterCommit(then));
+    this.#access = new AccessControl(options.access ?? {}, this.#anonymous(config.allow_anonymous));
+    this.#authorizer = options.authorizer ?? this.#access;
     this.#exchange = new Exchange({
+      mayReceive: (session, topicName) => this.#mayReceive(session.identity, topicName),
       storage,
       routing: options.routing,
       encode: options.encode ?? ((set) => encodePayload(set)),
@@ -122,11 +132,14 @@ export class Broker implements Part {
       keepAliveSecondsMax: Math.max(1, Math.min(0xffff, Math.floor(limits.max_keepalive / 1000))),
       sessionExpirySecondsMax: SESSION_EXPIRY_SECONDS_MAX,
     };
-    const loopback = config.listeners.every(({ url }) => isLoopback(parseListenerUrl(url).hostname));
     this.#around = {
       exchange: this.#exchange,
       sessions: this.#sessions,
-      authorizer: options.authorizer ?? new AnonymousAuthorizer(config.allow_anonymous ?? loopback),
+      authorizer: this.#authorizer,
+      guard: new AddressGuard(
+        { connectsPerSecond: limits.max_connect_rate, failuresPerMinute: limits.max_auth_failures },
+        (span) => this.#tellSpan(span),
+      ),
       turn: this.#turn,
       counters: this.#counters,
       capabilities,
@@ -179,6 +192,15 @@ export class Broker implements Part {
     await Promise.all(listening);
   }
 
+  /**
+   * Takes over other password, SCRAM and ACL files, and `allow_anonymous`. Nobody is disconnected: what a client may do
+   * changes with its next message, whether it may connect when it next does.
+   */
+  reloadAccess(files: AccessFiles, allowAnonymous?: boolean): void {
+    this.#access.replace(files, this.#anonymous(allowAnonymous));
+    this.#exchange.accessChanged();
+  }
+
   /** The one publish door: pipeline, bridges, the gateway itself. Clients come in by their connections. */
   publish(content: Content, options: PublishOptions = {}): void {
     const { origin, urgent = true, accepted } = options;
@@ -197,6 +219,7 @@ export class Broker implements Part {
 
   snapshot(): BrokerSnapshot {
     const { messagesReceived, messagesSent, messagesDropped, bytesReceived, bytesSent } = this.#counters;
+    const { loginsFailed, connectionsThrottled, publishesDenied } = this.#counters;
     return {
       listeners: this.urls,
       connections: this.#admitted.size,
@@ -208,6 +231,9 @@ export class Broker implements Part {
       messagesDropped,
       bytesReceived,
       bytesSent,
+      loginsFailed,
+      connectionsThrottled,
+      publishesDenied,
     };
   }
 
@@ -251,9 +277,34 @@ export class Broker implements Part {
     );
   }
 
+  #anonymous(said: boolean | undefined): boolean {
+    const { listeners } = this.#options.config;
+    return said ?? listeners.every(({ url }) => isLoopback(parseListenerUrl(url).hostname));
+  }
+
+  /** A session that nobody has come for since the start gets what matches; it is asked again when it leaves the queue. */
+  #mayReceive(identity: Identity | undefined, topicName: string): boolean {
+    if (identity === undefined) return true;
+    return this.#authorizer.mayReceive?.(identity, topicName) ?? true;
+  }
+
+  #tellSpan({ address, why, ended }: Span): void {
+    const { log } = this.#options;
+    if (ended !== undefined) log.info({ address, why, ...ended }, 'An address is welcome again');
+    else if (why === 'blocked')
+      log.warn({ address }, 'Too many logins failed from an address; it is refused for a time');
+    else log.warn({ address }, 'An address connects too often; it is refused until it slows down');
+  }
+
   #publishWill(will: Publication, session: Session): void {
     const topic = this.#exchange.topic(will.topic);
     if (topic === undefined) return;
+    // It was allowed at CONNECT; the ACL may have changed since.
+    if (session.identity !== undefined && !this.#authorizer.mayPublish(session.identity, will.topic)) {
+      this.#counters.messagesDropped += 1;
+      this.#counters.publishesDenied += 1;
+      return;
+    }
     // Nobody waits for its acknowledgement, so a refusal can only be counted.
     if (this.#exchange.accept(will, topic, session) === 'refused') this.#counters.messagesDropped += 1;
   }

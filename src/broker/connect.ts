@@ -49,13 +49,6 @@ export function agree(
   newClientId: () => string,
 ): Agreed | Refused {
   const { protocolVersion: version, properties } = packet;
-  // [MQTT5-4.12.0-1]
-  if (properties?.authenticationMethod !== undefined) {
-    return {
-      refused: ReasonCode.badAuthenticationMethod,
-      why: `authentication method ${JSON.stringify(properties.authenticationMethod)} is not supported`,
-    };
-  }
   // [MQTT311-3.1.3-8]
   if (packet.clientId === '' && version === 4 && !packet.cleanStart) {
     return {

@@ -2,6 +2,7 @@
  * One client's connection: its packets in, its answers and deliveries out. It ends; its Session may not.
  *
  *   opened ──CONNECT──▶ authorizing ──CONNACK 0──▶ connected ──DISCONNECT, fault, silence, take-over──▶ closing ──▶ closed
+ *      │    └──with a method──▶ authenticating ⇄ AUTH ──┘
  *      └──anything else, or nothing in time──▶ closed
  *
  * A peer's mistake closes this connection with its Reason Code and nothing else. No socket here: bytes come from and go
@@ -23,9 +24,11 @@ import type { Properties } from '../mqtt/property.js';
 import { ReasonCode } from '../mqtt/reason-code.js';
 import type { SenderStep } from '../mqtt/sender.js';
 import { OutgoingAliases } from '../mqtt/topic-alias.js';
+import type { AddressGuard } from './address-guard.js';
 import type { Authorizer, Identity } from './authorizer.js';
 import { type Agreed, agree, type Capabilities } from './connect.js';
 import type { Counters } from './counters.js';
+import { EnhancedLogin, type LoginStep } from './enhanced-login.js';
 import type { Exchange } from './exchange.js';
 import { Intake, type Publisher } from './intake.js';
 import { CONGESTED_BYTES, Outbox } from './outbox.js';
@@ -41,6 +44,7 @@ export interface Surroundings {
   readonly exchange: Exchange;
   readonly sessions: Sessions;
   readonly authorizer: Authorizer;
+  readonly guard: AddressGuard;
   readonly turn: Turn;
   readonly counters: Counters;
   readonly capabilities: Capabilities;
@@ -58,7 +62,7 @@ export interface Surroundings {
   report(connection: Connection, what: 'connected' | 'disconnected' | 'refused', why: string): void;
 }
 
-type State = 'opened' | 'authorizing' | 'connected' | 'closing' | 'closed';
+type State = 'opened' | 'authorizing' | 'authenticating' | 'connected' | 'closing' | 'closed';
 
 /** A client that closes its side in its own time; then the socket is cut. */
 const LINGER_MS = 5000;
@@ -75,6 +79,10 @@ export class Connection implements TransportUser, Publisher {
   #agreed: Agreed | undefined;
   #session: Session | undefined;
   #identity: Identity | undefined;
+  /** Of a client that came with an Authentication Method. */
+  #login: EnhancedLogin | undefined;
+  /** Until it is welcome. */
+  #connect: ConnectPacket | undefined;
   #intake: Intake | undefined;
   #outgoingAliases: OutgoingAliases | undefined;
   #lastPacketMs: number;
@@ -131,7 +139,7 @@ export class Connection implements TransportUser, Publisher {
   due(nowMs: number): void {
     if (this.#state === 'closing') {
       this.#transport.destroy();
-    } else if (this.#state === 'opened' || this.#state === 'authorizing') {
+    } else if (this.#state !== 'connected') {
       this.#refuseSilently('CONNECT did not come in time');
     } else if (nowMs >= this.#keepAliveEndMs) {
       // [MQTT311-3.1.2-24] [MQTT5-3.1.2-22]
@@ -160,6 +168,10 @@ export class Connection implements TransportUser, Publisher {
 
   get writable(): boolean {
     return !this.#outbox.congested;
+  }
+
+  mayReceive(topicName: string): boolean {
+    return this.#around.authorizer.mayReceive?.(this.#identity!, topicName) ?? true;
   }
 
   fits(delivery: Delivery): boolean {
@@ -198,6 +210,7 @@ export class Connection implements TransportUser, Publisher {
       }
       this.#lastPacketMs = this.#around.exchange.nowMs;
       if (this.#state === 'connected') this.#packet(decoded.packet);
+      else if (this.#state === 'authenticating') this.#authenticating(decoded.packet);
       else this.#first(decoded.packet);
       if (this.#state !== 'connected') return;
     }
@@ -238,10 +251,15 @@ export class Connection implements TransportUser, Publisher {
       case 'disconnect':
         this.#disconnected(packet, session);
         return;
+      case 'auth':
+        if (this.#login === undefined) break;
+        this.#reauthenticated(this.#login.auth(packet));
+        return;
       default:
-        // A second CONNECT [MQTT311-3.1.0-2] [MQTT5-3.1.0-2]; AUTH without an agreed method; a server's packet.
-        this.close(ReasonCode.protocolError, `${packet.type.toUpperCase()} does not belong here`);
+        break;
     }
+    // A second CONNECT [MQTT311-3.1.0-2] [MQTT5-3.1.0-2]; AUTH without a method [MQTT5-4.12.0-7]; a server's packet.
+    this.close(ReasonCode.protocolError, `${packet.type.toUpperCase()} does not belong here`);
   }
 
   // CONNECT
@@ -252,26 +270,49 @@ export class Connection implements TransportUser, Publisher {
       this.#refuseSilently(`the first packet was ${packet.type.toUpperCase()}, not CONNECT`);
       return;
     }
+    const { guard, exchange } = this.#around;
+    const verdict = guard.arrived(this.remoteAddress, exchange.nowMs);
+    if (verdict !== 'welcome') {
+      this.#around.counters.connectionsThrottled += 1;
+      const why =
+        verdict === 'blocked'
+          ? 'too many logins failed from this address'
+          : 'this address connects too often';
+      this.#refuse(packet.protocolVersion, ReasonCode.connectionRateExceeded, why);
+      return;
+    }
     const agreed = agree(packet, this.#around.capabilities, () => this.#around.newClientId());
     if ('refused' in agreed) {
       this.#refuse(packet.protocolVersion, agreed.refused, agreed.why);
       return;
     }
     this.#agreed = agreed;
+    this.#connect = packet;
+    if (packet.properties?.authenticationMethod !== undefined) {
+      this.#state = 'authenticating';
+      this.#login = new EnhancedLogin(packet, this.#around.authorizer);
+      this.#authenticated(this.#login.connect(packet));
+    } else {
+      this.#authorize(packet, agreed);
+    }
+  }
+
+  #authorize(packet: ConnectPacket, agreed: Agreed): void {
     this.#state = 'authorizing';
     const { clientId } = agreed;
     const { username, password } = packet;
     let asked = false;
     this.#around.authorizer.connect(
       { clientId, username, password, remoteAddress: this.remoteAddress },
-      (reasonCode) => {
+      (reasonCode, identity = { clientId, username }) => {
         if (this.#state !== 'authorizing') return;
         if (reasonCode !== ReasonCode.success) {
+          this.#loginRefused(reasonCode);
           this.#refuse(agreed.version, reasonCode, 'not authorized');
           return;
         }
-        this.#identity = { clientId, username };
-        this.#welcome(packet, agreed);
+        this.#identity = identity;
+        this.#welcome(packet, agreed, undefined);
         // What came with CONNECT waits in the decoder, the rest in the socket.
         if (!asked) return;
         this.unpause();
@@ -282,7 +323,52 @@ export class Connection implements TransportUser, Publisher {
     if (this.#state === 'authorizing') this.#pause();
   }
 
-  #welcome(packet: ConnectPacket, agreed: Agreed): void {
+  /** Between CONNECT and CONNACK only AUTH and DISCONNECT may come, and nothing else is answered [MQTT5-3.1.2-30]. */
+  #authenticating(packet: Packet): void {
+    if (packet.type === 'auth') this.#authenticated(this.#login!.auth(packet));
+    else if (packet.type === 'disconnect') this.#refuseSilently('the client gave up its authentication');
+    else
+      this.#refuse(
+        5,
+        ReasonCode.protocolError,
+        `${packet.type.toUpperCase()} came before the end of authentication`,
+      );
+  }
+
+  #authenticated(step: LoginStep): void {
+    if (step.do === 'challenge') {
+      this.#send({
+        type: 'auth',
+        reasonCode: ReasonCode.continueAuthentication,
+        properties: step.properties,
+      });
+    } else if (step.do === 'refuse') {
+      this.#loginRefused(step.reasonCode);
+      this.#refuse(5, step.reasonCode, step.why);
+    } else {
+      this.#identity = { clientId: this.#agreed!.clientId, username: step.username };
+      this.#welcome(this.#connect!, this.#agreed!, step.properties);
+    }
+  }
+
+  #reauthenticated(step: LoginStep): void {
+    if (step.do === 'refuse') {
+      this.#loginRefused(step.reasonCode);
+      this.close(step.reasonCode, step.why); // [MQTT5-4.12.1-2]
+      return;
+    }
+    const reasonCode = step.do === 'challenge' ? ReasonCode.continueAuthentication : ReasonCode.success;
+    this.#send({ type: 'auth', reasonCode, properties: step.properties });
+  }
+
+  #loginRefused(reasonCode: ReasonCode): void {
+    if (reasonCode !== ReasonCode.badUserNameOrPassword && reasonCode !== ReasonCode.notAuthorized) return;
+    this.#around.counters.loginsFailed += 1;
+    this.#around.guard.failed(this.remoteAddress, this.#around.exchange.beginTurn());
+  }
+
+  /** `proof`: what ends enhanced authentication, for CONNACK. */
+  #welcome(packet: ConnectPacket, agreed: Agreed, proof: Properties | undefined): void {
     const around = this.#around;
     const nowMs = around.exchange.beginTurn();
     const willTopic = packet.will === undefined ? undefined : around.exchange.topic(packet.will.topic);
@@ -308,6 +394,8 @@ export class Connection implements TransportUser, Publisher {
     const { session, sessionPresent } = opened;
     session.expiryIntervalSeconds = agreed.expiryIntervalSeconds;
     session.will = pendingWill(packet);
+    this.#connect = undefined;
+    around.exchange.identify(session, this.#identity!);
     this.#session = session;
     this.#state = 'connected';
     this.#intake = new Intake(this, session, agreed.version, this.#identity!, around);
@@ -316,7 +404,7 @@ export class Connection implements TransportUser, Publisher {
       type: 'connack',
       sessionPresent,
       reasonCode: ReasonCode.success,
-      ...(agreed.told === undefined ? {} : { properties: agreed.told }),
+      ...(agreed.told === undefined ? {} : { properties: { ...agreed.told, ...proof } }),
     });
     around.sessionsMoved();
     around.wake(this, this.#keepAliveEndMs);
@@ -359,11 +447,11 @@ export class Connection implements TransportUser, Publisher {
   }
 
   #resend(delivery: Delivery, packetIdentifier: number, qos: 1 | 2): void {
-    if (this.fits(delivery)) {
+    if (this.fits(delivery) && this.mayReceive(delivery.publication.topic)) {
       this.publish(delivery, packetIdentifier, true);
       return;
     }
-    // This connection's Maximum Packet Size is smaller than the last one's: as if it had been delivered [MQTT5-3.1.2-25].
+    // This connection's Maximum Packet Size is smaller than the last one's, or it may read less: as if it had been delivered [MQTT5-3.1.2-25].
     this.#around.counters.messagesDropped += 1;
     const session = this.#session!;
     if (qos === 1) this.#carryOut(session.puback(packetIdentifier, ReasonCode.success));

@@ -7,4 +7,8 @@ export class Counters {
   bytesSent = 0;
   connectionsRefused = 0;
   protocolErrors = 0;
+  loginsFailed = 0;
+  connectionsThrottled = 0;
+  /** Messages that their client may not publish. */
+  publishesDenied = 0;
 }

@@ -16,6 +16,7 @@ import type { SampleSet } from '../core/sample.js';
 import { parseSharedFilter, validTopicFilter, validTopicName } from '../mqtt/topic.js';
 import type { Storage } from '../storage/storage.js';
 import { type Audience, audienceOf, type LocalSubscriber } from './audience.js';
+import type { Identity } from './authorizer.js';
 import type { Counters } from './counters.js';
 import { MatchCache, Topic } from './match-cache.js';
 import { Delivery, Publication } from './publication.js';
@@ -38,10 +39,14 @@ export interface ExchangeOptions {
     | undefined;
   readonly encode: (set: SampleSet) => Uint8Array;
   readonly retained: RetainedLimits;
+  /** Whether the ACL lets a session read a topic; absent: everyone everything. */
+  readonly mayReceive?: MayReceive;
   readonly clock: Clock;
   readonly log: Log;
   readonly counters: Counters;
 }
+
+export type MayReceive = (session: Session, topicName: string) => boolean;
 
 /** What became of a publication: acknowledge at once, after the commit, or refuse it with 0x97. */
 export type Outcome = 'done' | 'afterCommit' | 'refused';
@@ -133,6 +138,18 @@ export class Exchange {
     return true;
   }
 
+  /** Whose session it is from now on: what its subscriptions bring depends on it. */
+  identify(session: Session, identity: Identity): void {
+    const changed = session.identity?.username !== identity.username;
+    session.identity = identity;
+    if (changed && session.subscriptions.size > 0) this.accessChanged();
+  }
+
+  /** Who may read what has changed: every audience is resolved anew. */
+  accessChanged(): void {
+    this.#generation += 1;
+  }
+
   subscribeLocal(topicFilter: string, deliver: LocalSubscriber): () => void {
     if (!validTopicFilter(topicFilter, 4)) {
       throw new GodwitError('TOPIC_FILTER_INVALID', `'${topicFilter}' is not a topic filter`);
@@ -152,7 +169,9 @@ export class Exchange {
     const found: Publication[] = [];
     this.retained.match(subscription.matched, this.nowMs, found);
     const identifiers = subscriptionIdentifier === undefined ? undefined : [subscriptionIdentifier];
+    const { mayReceive } = this.#options;
     for (const publication of found) {
+      if (mayReceive !== undefined && !mayReceive(session, publication.topic)) continue;
       const sent = lower(publication.qos, qos);
       const delivery =
         identifiers === undefined
@@ -265,7 +284,8 @@ export class Exchange {
   }
 
   #deliverToGroup(publication: Publication, group: SharedGroup): void {
-    const member = group.choose(publication.qos);
+    const { mayReceive } = this.#options;
+    const member = group.choose(publication.qos, publication.topic, mayReceive);
     if (member === undefined) {
       if (group.size > 0) this.#options.counters.messagesDropped += 1;
       return;
@@ -285,7 +305,13 @@ export class Exchange {
       this.#sessions.match(topic.name, subscriptions);
       if (this.#groups.size > 0) this.#groups.match(topic.name, groups);
       if (this.#locals.size > 0) this.#locals.match(topic.name, locals);
-      topic.audience = audienceOf(subscriptions, groups, locals);
+      const { mayReceive } = this.#options;
+      // Asked here, once per topic and change, an ACL costs a delivery nothing.
+      const allowed =
+        mayReceive === undefined
+          ? subscriptions
+          : subscriptions.filter(({ session }) => mayReceive(session, topic.name));
+      topic.audience = audienceOf(allowed, groups, locals);
       topic.generation = this.#generation;
     }
     return topic.audience;

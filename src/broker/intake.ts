@@ -89,6 +89,7 @@ export class Intake implements AckWaiter {
       exchange.accept(this.#publication(packet, topicName), topic, this.#session);
     } else {
       counters.messagesDropped += 1;
+      counters.publishesDenied += 1;
     }
   }
 
@@ -145,9 +146,15 @@ export class Intake implements AckWaiter {
     let reasonCode: ReasonCode = ReasonCode.success;
     let waits = this.unacknowledged > 0;
     if (!this.#around.authorizer.mayPublish(this.#identity, topic.name)) {
-      // 3.1.1 has no way to say so: acknowledged and dropped [MQTT311-3.3.5-2].
       this.#around.counters.messagesDropped += 1;
-      if (this.#version === 5) reasonCode = ReasonCode.notAuthorized;
+      this.#around.counters.publishesDenied += 1;
+      reasonCode = ReasonCode.notAuthorized;
+      if (this.#version === 4) {
+        // It cannot be told, and what is acknowledged is kept: so it is not acknowledged [MQTT311-3.3.5-2].
+        receiver.accepted(packetIdentifier, qos, reasonCode);
+        this.#publisher.close(reasonCode, 'not authorized to publish on this topic');
+        return;
+      }
     } else {
       const publication = this.#publication(packet, topic.name);
       const outcome = this.#around.exchange.accept(publication, topic, this.#session);

@@ -14,6 +14,7 @@ import type { Message, QoS } from '../core/message.js';
 import type { ReasonCode } from '../mqtt/reason-code.js';
 import { Receiver } from '../mqtt/receiver.js';
 import { Sender, type SenderStep } from '../mqtt/sender.js';
+import type { Identity } from './authorizer.js';
 import { DeliveryQueue, type QueueBudget } from './delivery-queue.js';
 import type { Delivery } from './publication.js';
 import type { Subscription } from './subscription.js';
@@ -22,6 +23,8 @@ import type { Subscription } from './subscription.js';
 export interface Link {
   /** False while so much waits in its socket that QoS 1 and 2 had better wait in the session. */
   readonly writable: boolean;
+  /** Whether its client may read the topic; absent: all of them. */
+  mayReceive?(topicName: string): boolean;
   /** Whether the copy is within the client's Maximum Packet Size. */
   fits(delivery: Delivery): boolean;
   /** Puts the copy into the outbox; false: dropped, QoS 0 only. */
@@ -43,13 +46,15 @@ export interface PendingWill {
 }
 
 /** Why a copy was not delivered and will not be. */
-export type Dropped = 'queue full' | 'slow consumer' | 'too large' | 'expired' | 'away';
+export type Dropped = 'queue full' | 'slow consumer' | 'too large' | 'expired' | 'away' | 'not allowed';
 
 export class Session {
   readonly clientId: string;
   readonly subscriptions = new Map<string, Subscription>();
   link: Link | undefined;
   will: PendingWill | undefined;
+  /** Of its last connection: who it is that its subscriptions and its Will are judged by. */
+  identity: Identity | undefined;
   /** Seconds; Infinity: never ends; 0: ends with its connection. */
   expiryIntervalSeconds = 0;
   /** Whether the last refusal to queue was already told: one line in the log per span. */
@@ -149,7 +154,9 @@ export class Session {
         const delivery = queue.peek(nowMs);
         if (delivery === undefined) break;
         queue.shift();
-        this.#take(delivery, link);
+        // Since it was queued the ACL may have changed, or another user may have come with this Client Identifier.
+        if (link.mayReceive?.(delivery.publication.topic) === false) this.#drop('not allowed');
+        else this.#take(delivery, link);
       }
       if (queue.size > 0) return;
       this.overflowing = false;
@@ -193,6 +200,7 @@ export class Session {
       retained.shift();
       // One that waited until a newer one of its topic went out live would turn back time.
       if (next.publication.superseded || next.expired(nowMs)) continue;
+      if (link.mayReceive?.(next.publication.topic) === false) continue;
       this.deliver(next, nowMs);
     }
     if (retained.size === 0) this.#retained = undefined;

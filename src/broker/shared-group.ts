@@ -2,6 +2,7 @@
  * The members of one shared subscription, `$share/{name}/{filter}`: each message goes to one of them, in turn. A member
  * that can take it at once goes before one whose window is full, and any connected one before those that are away.
  */
+import type { Session } from './session.js';
 import type { Subscription } from './subscription.js';
 
 export class SharedGroup {
@@ -29,14 +30,19 @@ export class SharedGroup {
     this.#members = this.#members.filter((member) => member.session !== session);
   }
 
-  /** Undefined: nobody is there. */
-  choose(qos: 0 | 1 | 2): Subscription | undefined {
+  /** Undefined: nobody is there who may read the topic. */
+  choose(
+    qos: 0 | 1 | 2,
+    topicName: string,
+    mayReceive?: (session: Session, topicName: string) => boolean,
+  ): Subscription | undefined {
     const members = this.#members;
     let connected: Subscription | undefined;
     let away: Subscription | undefined;
     for (let step = 0; step < members.length; step += 1) {
       const at = (this.#turn + step) % members.length;
       const member = members[at]!;
+      if (mayReceive !== undefined && !mayReceive(member.session, topicName)) continue;
       const effectiveQoS = Math.min(qos, member.qos) as 0 | 1 | 2;
       if (member.session.ready(effectiveQoS)) {
         this.#turn = at + 1;

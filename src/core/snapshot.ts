@@ -62,6 +62,12 @@ export interface BrokerSnapshot {
   readonly messagesDropped: number;
   readonly bytesReceived: number;
   readonly bytesSent: number;
+  /** CONNECT and AUTH with a wrong name, password or proof. */
+  readonly loginsFailed: number;
+  /** CONNECTs refused because their address connects too often or is blocked. */
+  readonly connectionsThrottled: number;
+  /** Messages that their client may not publish. */
+  readonly publishesDenied: number;
 }
 
 export interface BridgeSnapshot {

@@ -24,7 +24,7 @@ import { WorkerStorage } from '../storage/worker-storage.js';
 import { WebServer } from '../web/server.js';
 import { ClockTrust } from './clock-trust.js';
 import { Pipeline } from './pipeline.js';
-import { planChange } from './plan.js';
+import { anonymousUntilRestart, planChange } from './plan.js';
 import { RoutingTable } from './routing.js';
 import { socketPathOf } from './socket-path.js';
 
@@ -51,11 +51,14 @@ export class Gateway {
   readonly #drivers = new Map<string, Driver>();
   readonly #bridges = new Map<string, Bridge>();
   #loaded: LoadedConfig;
+  /** What cannot change under a running process is still as it says. */
+  readonly #startedWith: Config;
   #state: Snapshot['state'] = 'starting';
   #stopParts: (() => Promise<void>) | undefined;
 
   constructor(options: GatewayOptions) {
     this.#loaded = options.loaded;
+    this.#startedWith = options.loaded.config;
     this.#log = options.log;
     this.#clock = options.clock;
     this.#random = options.random ?? Math.random;
@@ -73,6 +76,7 @@ export class Gateway {
     this.#routing = new RoutingTable(config.journal.record, (route) => this.#storage.routeId(route));
     this.#broker = new Broker({
       config: config.broker,
+      access: options.loaded.access ?? {},
       storage: this.#storage,
       routing: this.#routing.of,
       clock,
@@ -161,6 +165,10 @@ export class Gateway {
     const plan = planChange(before.config, after, fresh);
     await this.#stopDrivers(plan.stopBuses);
     await this.#stopBridges(plan.stopBridges);
+    this.#broker.reloadAccess(
+      loaded.access ?? {},
+      anonymousUntilRestart(this.#startedWith.broker, after.broker),
+    );
     this.#loaded = {
       ...loaded,
       journalPath: before.journalPath,

@@ -40,9 +40,31 @@ export function planChange(before: Config, after: Config, freshFiles: ReadonlySe
     needsRestart: (['gateway', 'journal', 'broker', 'http', 'log'] as const).filter((section) =>
       section === 'gateway'
         ? before.gateway.id !== after.gateway.id || before.gateway.status_topic !== after.gateway.status_topic
-        : !same(before[section], after[section]),
+        : !same(lasting(before, section), lasting(after, section)),
     ),
   };
+}
+
+/**
+ * Whether clients need no name after a reload. The default of a configuration whose listeners differ was decided for
+ * addresses that are not listened on yet: it may close the door at once, and open it only after the restart.
+ */
+export function anonymousUntilRestart(started: Config['broker'], after: Config['broker']): boolean {
+  const allowed = after.allow_anonymous === true;
+  return allowed && (started.allow_anonymous === true || same(started.listeners, after.listeners));
+}
+
+/** What of a section holds until a restart: who may use the broker is taken over at once. */
+function lasting(config: Config, section: 'journal' | 'broker' | 'http' | 'log'): unknown {
+  if (section !== 'broker') return config[section];
+  const {
+    allow_anonymous: _anonymous,
+    password_file: _users,
+    scram_file: _scram,
+    acl_file: _acl,
+    ...rest
+  } = config.broker;
+  return rest;
 }
 
 /** All that a driver was built from: its bus and the devices on it. */

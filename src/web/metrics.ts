@@ -124,6 +124,24 @@ const METRICS: readonly Metric[] = [
     (s) => s.broker.bytesReceived,
   ),
   one('counter', 'broker_sent_bytes_total', 'Bytes sent to clients.', (s) => s.broker.bytesSent),
+  one(
+    'counter',
+    'broker_logins_failed_total',
+    'Logins with a wrong name, password or proof.',
+    (s) => s.broker.loginsFailed,
+  ),
+  one(
+    'counter',
+    'broker_connections_throttled_total',
+    'CONNECTs refused because their address connects too often or is blocked.',
+    (s) => s.broker.connectionsThrottled,
+  ),
+  one(
+    'counter',
+    'broker_publishes_denied_total',
+    'Messages that their client may not publish.',
+    (s) => s.broker.publishesDenied,
+  ),
   each('bridges', 'gauge', 'bridge_connected', 'Whether the bridge is connected.', (b) =>
     Number(b.state === 'connected'),
   ),

@@ -30,6 +30,9 @@ export function aSnapshot(different: Partial<Snapshot> = {}): Snapshot {
       messagesDropped: 8,
       bytesReceived: 9,
       bytesSent: 10,
+      loginsFailed: 11,
+      connectionsThrottled: 12,
+      publishesDenied: 13,
     },
     bridges: {
       cloud: {

@@ -63,8 +63,3 @@ test("the client's limits hold for what is sent to it", () => {
   });
   expect(agreed({})).toMatchObject({ sendMaximum: 100, maximumPacketSize: Number.POSITIVE_INFINITY });
 });
-
-test('an Authentication Method is refused with 0x8C [MQTT5-4.12.0-1]', () => {
-  const packet = connect({ properties: { authenticationMethod: 'SCRAM-SHA-1' } });
-  expect(agree(packet, capabilities, () => 'x')).toMatchObject({ refused: 0x8c });
-});

@@ -45,6 +45,9 @@ test('status shows state and reason of every device, bus and bridge', () => {
       messagesDropped: 0,
       bytesReceived: 0,
       bytesSent: 0,
+      loginsFailed: 0,
+      connectionsThrottled: 0,
+      publishesDenied: 0,
     },
     bridges: {
       cloud: {

@@ -33,6 +33,7 @@ test.each([
   'godwit_device_poll_failures_total{device="tank"} 1',
   'godwit_bus_requests_total{bus="plc"} 61',
   'godwit_broker_sent_bytes_total 10',
+  'godwit_broker_logins_failed_total 11',
   'godwit_bridge_waiting_messages{bridge="cloud"} 11',
   'godwit_journal_state{state="ok"} 1',
   'godwit_journal_state{state="failing"} 0',
