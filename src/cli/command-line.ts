@@ -67,6 +67,17 @@ function build(ends: (code: ExitCode) => void): Command {
       const { status } = await import('./status.js');
       ends(await status(options.config, options.json === true));
     });
+  program
+    .command('passwd <file> <user>')
+    .description(
+      'add, change or remove a user in a password file; the password is asked for, or read from a pipe',
+    )
+    .option('-D, --delete', 'remove the user')
+    .option('--scram', 'FILE is a SCRAM file (broker.scram_file), not a password file')
+    .action(async (file: string, user: string, options: { delete?: boolean; scram?: boolean }) => {
+      const { passwd } = await import('./passwd.js');
+      ends(await passwd(file, user, { remove: options.delete === true, scram: options.scram === true }));
+    });
   return program;
 }
 
