@@ -1,13 +1,32 @@
-// The compiled broker alone, without storage: node scripts/bench/broker-only.mjs [PORT]. Ends on SIGTERM or SIGINT.
-import { Broker } from '../../dist/broker/broker.js';
-import { brokerSchema } from '../../dist/config/schema.js';
-import { SystemClock } from '../../dist/core/clock.js';
+/**
+ * The compiled broker alone, without storage: node scripts/bench/broker-only.mjs [PORT] [--dist FOLDER].
+ * Ends on SIGTERM or SIGINT; SIGUSR2 prints its counters and memory.
+ */
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
 
-const port = Number(process.argv[2] ?? 1883);
+const { values: given, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    dist: { type: 'string', default: join(import.meta.dirname, '..', '..', 'dist') },
+    'password-file': { type: 'string' },
+    'acl-file': { type: 'string' },
+    cert: { type: 'string' },
+    key: { type: 'string' },
+  },
+});
+const load = (path) => import(pathToFileURL(join(resolve(given.dist), path)).href);
+const { Broker } = await load('broker/broker.js');
+const { brokerSchema } = await load('config/schema.js');
+const { SystemClock } = await load('core/clock.js');
+
+const port = Number(positionals[0] ?? 1883);
 const say = (fields, sentence) => console.error(sentence, JSON.stringify(fields));
+const tls = given.cert === undefined ? {} : { cert: given.cert, key: given.key };
 const broker = new Broker({
   config: brokerSchema.parse({
-    listeners: [{ url: `mqtt://127.0.0.1:${port}` }],
+    listeners: [{ url: `${given.cert === undefined ? 'mqtt' : 'mqtts'}://127.0.0.1:${port}`, ...tls }],
     limits: { max_connections: 5000 },
   }),
   clock: new SystemClock(),
