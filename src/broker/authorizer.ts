@@ -63,13 +63,3 @@ export class AnonymousAuthorizer implements Authorizer {
     return true;
   }
 }
-
-/** The default: anonymous clients only while every listener can be reached from this machine alone. */
-export function isLoopback(hostname: string): boolean {
-  return (
-    hostname === 'localhost' ||
-    hostname === '[::1]' ||
-    hostname === '::1' ||
-    /^127(\.\d{1,3}){3}$/.test(hostname)
-  );
-}

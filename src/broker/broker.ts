@@ -10,8 +10,11 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { AccessFiles } from '../config/access-files.js';
+import { anonymousByDefault } from '../config/check-broker.js';
 import type { BrokerConfig } from '../config/schema.js';
+import type { ListenerSecrets } from '../config/secrets.js';
 import type { Clock, Timer } from '../core/clock.js';
+import { reasonOf } from '../core/error.js';
 import type { Log } from '../core/log.js';
 import type { Message } from '../core/message.js';
 import type { Part } from '../core/part.js';
@@ -22,13 +25,14 @@ import { encodePayload } from '../mapping/payload.js';
 import type { Storage } from '../storage/storage.js';
 import { AccessControl } from './access-control.js';
 import { AddressGuard, type Span } from './address-guard.js';
-import { type Authorizer, type Identity, isLoopback } from './authorizer.js';
+import type { Authorizer, Identity } from './authorizer.js';
+import { CertificateWatch } from './certificates.js';
 import type { Capabilities } from './connect.js';
 import { Connection, type Surroundings } from './connection.js';
 import { Counters } from './counters.js';
 import { Deadlines } from './deadlines.js';
 import { Exchange, type Routing } from './exchange.js';
-import { parseListenerUrl, TcpListener } from './listener.js';
+import { Listener } from './listener.js';
 import type { Delivery, Publication } from './publication.js';
 import type { Dropped, Session } from './session.js';
 import { Sessions } from './sessions.js';
@@ -44,6 +48,8 @@ export interface BrokerOptions {
   /** Which routes of the journal a publication belongs to and whether it is kept for replay. */
   readonly routing?: (topic: string, kind: Content['kind'], origin: string | undefined) => Routing;
   readonly encode?: (set: SampleSet) => Uint8Array;
+  /** Certificates by the place of their listener in `config.listeners`; needed by mqtts and wss. */
+  readonly secrets?: readonly (ListenerSecrets | undefined)[];
   /** What stands in the password, SCRAM and ACL files; absent: there are none. */
   readonly access?: AccessFiles;
   /** Instead of those files and of `allow_anonymous`. */
@@ -83,7 +89,8 @@ export class Broker implements Part {
   readonly #sessions: Sessions;
   readonly #turn: Turn;
   readonly #counters = new Counters();
-  readonly #listeners: TcpListener[];
+  readonly #listeners: Listener[];
+  readonly #certificates: CertificateWatch;
   readonly #connections = new Set<Connection>();
   readonly #admitted = new Set<Connection>();
   readonly #wakings = new Deadlines<Connection>();
@@ -155,8 +162,19 @@ export class Broker implements Part {
       gone: (connection) => this.#gone(connection),
       report: (connection, what, why) => this.#report(connection, what, why),
     };
+    this.#certificates = new CertificateWatch(clock, log);
     this.#listeners = config.listeners.map(
-      ({ url }) => new TcpListener(url, (transport) => this.#accept(transport)),
+      ({ url }, index) =>
+        new Listener({
+          url,
+          secrets: options.secrets?.[index],
+          clock,
+          socketsMax: limits.max_connections + SURPLUS_SOCKETS_MAX,
+          handshakeTimeoutMs: limits.connect_timeout,
+          maximumPacketSize: capabilities.maximumPacketSize,
+          accept: (transport) => this.#accept(transport),
+          refused: (address, why) => this.#refusedEarly(address, why),
+        }),
     );
   }
 
@@ -169,6 +187,7 @@ export class Broker implements Part {
     this.#exchange.loadRetained();
     this.#running = true;
     for (const listener of this.#listeners) await listener.start();
+    this.#watchCertificates(this.#options.secrets ?? []);
   }
 
   async stop(): Promise<void> {
@@ -189,7 +208,35 @@ export class Broker implements Part {
     this.#timer?.cancel();
     this.#timer = undefined;
     this.#timerAtMs = Number.POSITIVE_INFINITY;
+    this.#certificates.stop();
+    for (const listener of this.#listeners) listener.cut();
     await Promise.all(listening);
+  }
+
+  /**
+   * New certificates for handshakes from now on; connections stand. One that TLS does not take is not used, nor is one
+   * for a listener that is another than at the start: that takes a restart.
+   */
+  reloadCertificates(
+    configured: BrokerConfig['listeners'],
+    secrets: readonly (ListenerSecrets | undefined)[],
+  ): void {
+    for (const [index, listener] of this.#listeners.entries()) {
+      const fresh = secrets[index];
+      const [before, after] = [this.#options.config.listeners[index], configured[index]];
+      if (fresh === undefined || before?.url !== after?.url) continue;
+      if ((before?.client_ca === undefined) !== (after?.client_ca === undefined)) continue;
+      try {
+        listener.useSecrets(fresh);
+      } catch (fault) {
+        this.#options.log.error(
+          { listener: listener.url, reason: reasonOf(fault) },
+          'The new certificate of a listener cannot be used; the old one stays',
+        );
+        continue;
+      }
+      this.#certificates.watch(listener.url, fresh);
+    }
   }
 
   /**
@@ -237,6 +284,19 @@ export class Broker implements Part {
     };
   }
 
+  #watchCertificates(secrets: readonly (ListenerSecrets | undefined)[]): void {
+    for (const [index, listener] of this.#listeners.entries()) {
+      const shown = secrets[index];
+      if (shown !== undefined) this.#certificates.watch(listener.url, shown);
+    }
+  }
+
+  /** Turned away before it was a Connection: by the limit of sockets, in the handshake of TLS or of WebSocket. */
+  #refusedEarly(address: string, why: string): void {
+    this.#counters.connectionsRefused += 1;
+    this.#options.log.debug({ address, why }, 'Client refused');
+  }
+
   #accept(transport: Transport): TransportUser | undefined {
     const { max_connections: connectionsMax, connect_timeout: connectTimeoutMs } =
       this.#options.config.limits;
@@ -279,7 +339,7 @@ export class Broker implements Part {
 
   #anonymous(said: boolean | undefined): boolean {
     const { listeners } = this.#options.config;
-    return said ?? listeners.every(({ url }) => isLoopback(parseListenerUrl(url).hostname));
+    return said ?? anonymousByDefault(listeners.map(({ url }) => url));
   }
 
   /** A session that nobody has come for since the start gets what matches; it is asked again when it leaves the queue. */

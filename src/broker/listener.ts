@@ -1,38 +1,79 @@
-/** A listening address, and the TCP sockets that come in by it as Transports. */
+/**
+ * A listening address, and what comes in by it as Transports: TCP and TLS here, WebSocket over either in `web-socket.ts`,
+ * which is loaded only where the configuration has such a listener.
+ */
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { createSecureContext, createServer as createTlsServer, Server as TlsServer } from 'node:tls';
+import type { ListenerSecrets } from '../config/secrets.js';
+import type { Clock } from '../core/clock.js';
 import { GodwitError } from '../core/error.js';
+import { tlsOptions } from './certificates.js';
+import { type ListenerUrl, listenerText, listenFault, parseListenerUrl } from './listener-url.js';
+import { SocketTransport, TlsTransport } from './socket-transport.js';
 import type { Transport, TransportUser } from './transport.js';
 
-/** Asked for each new socket; undefined: there are too many, it is closed. */
-export type Accept = (transport: Transport) => TransportUser | undefined;
+export interface ListenerOptions {
+  readonly url: string;
+  /** For mqtts and wss. */
+  readonly secrets: ListenerSecrets | undefined;
+  readonly clock: Clock;
+  /** Open at once, those in a handshake too. */
+  readonly socketsMax: number;
+  /** For the handshakes of TLS and WebSocket; CONNECT has its own time after them. */
+  readonly handshakeTimeoutMs: number;
+  readonly maximumPacketSize: number;
+  /** Asked for each new stream; undefined: there are too many, it is closed. */
+  readonly accept: (transport: Transport) => TransportUser | undefined;
+  /** A socket was turned away before there was a stream. */
+  readonly refused: (remoteAddress: string, why: string) => void;
+}
 
-const MQTT_PORT = 1883;
+/** What kind of server a listener has is nobody else's business. */
+export interface Front {
+  readonly server: Server;
+  readonly url: ListenerUrl;
+}
 
-export class TcpListener {
-  readonly #configured: URL;
-  readonly #accept: Accept;
+export class Listener {
+  readonly #options: ListenerOptions;
+  readonly #configured: ListenerUrl;
+  /** Those in a handshake are here alone; nobody else would close them. */
+  readonly #sockets = new Set<Socket>();
   #server: Server | undefined;
 
-  constructor(url: string, accept: Accept) {
-    this.#configured = parseListenerUrl(url);
-    this.#accept = accept;
+  constructor(options: ListenerOptions) {
+    this.#options = options;
+    this.#configured = parseListenerUrl(options.url);
+    if (this.#configured.secure && options.secrets === undefined) {
+      throw new GodwitError('LISTENER_INVALID', `${options.url} needs a certificate: cert and key`, {
+        url: options.url,
+      });
+    }
   }
 
   /** With the real port; the configured one until it listens. */
   get url(): string {
     const address = this.#server?.address() as AddressInfo | null | undefined;
-    const port = address?.port ?? portOf(this.#configured);
-    return `mqtt://${this.#configured.hostname}:${port}`;
+    return listenerText(this.#configured, address?.port ?? this.#configured.port);
   }
 
   async start(): Promise<void> {
-    const host = this.#configured.hostname.replace(/^\[|\]$/g, '');
-    // A write mark of 1 byte makes the socket tell of every drain, not only of those after 16 KiB.
-    const server = createServer({ noDelay: true, highWaterMark: 1 }, (socket) => this.#take(socket));
+    const { host, port, webSocket } = this.#configured;
+    const server = webSocket
+      ? (await import('./web-socket.js')).createWebSocketServer(this.#options, this.#configured)
+      : this.#socketServer();
     this.#server = server;
+    server.maxConnections = this.#options.socketsMax;
+    server.on('drop', (socket) => this.#options.refused(socket?.remoteAddress ?? '', 'too many sockets'));
+    if (webSocket || this.#configured.secure) {
+      server.on('connection', (socket: Socket) => {
+        this.#sockets.add(socket);
+        socket.once('close', () => this.#sockets.delete(socket));
+      });
+    }
     await new Promise<void>((resolve, reject) => {
       server.once('error', (fault: NodeJS.ErrnoException) => reject(listenFault(fault, this.#configured)));
-      server.listen({ host, port: portOf(this.#configured) }, () => {
+      server.listen({ host, port }, () => {
         server.removeAllListeners('error');
         // Out of file descriptors: the server goes on with the sockets it has.
         server.on('error', () => {});
@@ -44,7 +85,14 @@ export class TcpListener {
     });
   }
 
-  /** Takes no new sockets; those it has are their owners' to close. */
+  /** For handshakes from now on; connections that stand are left alone. Throws where OpenSSL does not take them. */
+  useSecrets(secrets: ListenerSecrets): void {
+    const options = tlsOptions(secrets);
+    createSecureContext(options);
+    if (this.#server instanceof TlsServer) this.#server.setSecureContext(options);
+  }
+
+  /** Takes no new sockets; the streams it has are their owners' to close. Resolves when all are gone. */
   async stop(): Promise<void> {
     const server = this.#server;
     this.#server = undefined;
@@ -52,97 +100,32 @@ export class TcpListener {
     await new Promise<void>((resolve) => server.close(() => resolve()));
   }
 
-  #take(socket: Socket): void {
-    const transport = new TcpTransport(socket);
-    const user = this.#accept(transport);
+  /** Closes every socket that is left, at once. */
+  cut(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  #socketServer(): Server {
+    const { secrets, handshakeTimeoutMs, refused } = this.#options;
+    if (!this.#configured.secure || secrets === undefined) {
+      return createServer({ noDelay: true, highWaterMark: 1 }, (socket) =>
+        this.#take(socket, new SocketTransport(socket)),
+      );
+    }
+    const server = createTlsServer(
+      { ...tlsOptions(secrets), noDelay: true, handshakeTimeout: handshakeTimeoutMs },
+      (socket) => this.#take(socket, new TlsTransport(socket)),
+    );
+    // Node has closed the socket already.
+    server.on('tlsClientError', (fault, socket) =>
+      refused(socket.remoteAddress ?? '', `TLS: ${fault.message}`),
+    );
+    return server;
+  }
+
+  #take(socket: Socket, transport: SocketTransport): void {
+    const user = this.#options.accept(transport);
     if (user === undefined) socket.destroy();
     else transport.serve(user);
   }
-}
-
-class TcpTransport implements Transport {
-  readonly remoteAddress: string;
-  readonly #socket: Socket;
-
-  constructor(socket: Socket) {
-    this.#socket = socket;
-    this.remoteAddress = socket.remoteAddress ?? '';
-  }
-
-  serve(user: TransportUser): void {
-    const socket = this.#socket;
-    socket.on('data', (chunk: Buffer) => user.received(chunk));
-    socket.on('drain', () => user.drained());
-    // A reset is an ordinary end of a connection; 'close' follows.
-    socket.on('error', () => {});
-    socket.on('close', () => user.closed());
-  }
-
-  write(bytes: Uint8Array): boolean {
-    const socket = this.#socket;
-    if (!socket.writable) return true;
-    socket.write(bytes);
-    // Node hands a write to the kernel before it returns, if the kernel takes it whole.
-    return socket.writableLength === 0;
-  }
-
-  get pendingBytes(): number {
-    return this.#socket.writableLength;
-  }
-
-  end(): void {
-    this.#socket.end();
-  }
-
-  destroy(): void {
-    this.#socket.destroy();
-  }
-
-  pause(): void {
-    this.#socket.pause();
-  }
-
-  resume(): void {
-    this.#socket.resume();
-  }
-}
-
-function portOf(url: URL): number {
-  return url.port === '' ? MQTT_PORT : Number(url.port);
-}
-
-/** Which listeners can be served is checked with the configuration too; this is the last line. */
-export function parseListenerUrl(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined || url.protocol !== 'mqtt:' || url.hostname === '') {
-    throw new GodwitError(
-      'LISTENER_INVALID',
-      `broker.listeners: '${text}' cannot be served; write mqtt://HOST:PORT`,
-      { url: text },
-    );
-  }
-  return url;
-}
-
-function listenFault(fault: NodeJS.ErrnoException, url: URL): GodwitError {
-  const at = `mqtt://${url.hostname}:${portOf(url)}`;
-  if (fault.code === 'EADDRINUSE') {
-    return new GodwitError(
-      'ADDRESS_IN_USE',
-      `${at} is in use by another process; stop it (often mosquitto) or choose another port in broker.listeners`,
-      { cause: fault, url: at },
-    );
-  }
-  if (fault.code === 'EACCES') {
-    return new GodwitError(
-      'ADDRESS_REFUSED',
-      `${at} may not be listened on by this user; choose a port above 1023 in broker.listeners`,
-      { cause: fault, url: at },
-    );
-  }
-  return new GodwitError(
-    'ADDRESS_REFUSED',
-    `${at} cannot be listened on (${fault.code ?? fault.message}); choose an address of this machine in broker.listeners`,
-    { cause: fault, url: at },
-  );
 }

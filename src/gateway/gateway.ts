@@ -77,6 +77,7 @@ export class Gateway {
     this.#broker = new Broker({
       config: config.broker,
       access: options.loaded.access ?? {},
+      secrets: options.loaded.secrets.listeners,
       storage: this.#storage,
       routing: this.#routing.of,
       clock,
@@ -169,6 +170,7 @@ export class Gateway {
       loaded.access ?? {},
       anonymousUntilRestart(this.#startedWith.broker, after.broker),
     );
+    this.#broker.reloadCertificates(after.broker.listeners, loaded.secrets.listeners);
     this.#loaded = {
       ...loaded,
       journalPath: before.journalPath,
