@@ -12,10 +12,7 @@
  * says that it is; many messages share one. All else is told to the disk later, in passing: forgetting it
  * costs a repetition at QoS 1 and nothing at QoS 2.
  *
- * Entries stand in a ring in the order of the journal:
- *
- *      head            toSend          toFill          tail
- *       │  done, sent … │  waiting …    │  no content … │     next: first offset never offered
+ * Entries stand in an OpenRing in the order of the journal; `next` is the first offset never offered.
  *
  * After a lost connection the content of what is open is not kept but read from the journal again, as after a
  * restart: one path. `offer` fills it in.
@@ -26,6 +23,7 @@ import type { Record } from '../core/record.js';
 import type { Route } from '../core/route.js';
 import { ReasonCode } from '../mqtt/reason-code.js';
 import { encodeState, type OpenEntry, type SavedState } from './bridge-state.js';
+import { ACKNOWLEDGED, AGAIN, DONE, OpenRing, RELEASED, SENT, WAITING } from './open-ring.js';
 import { CONTROL, PacketIdentifiers } from './packet-identifiers.js';
 
 /** Where packets go. `refused`: the server cannot take it (too large); `expired`: its time is over. */
@@ -74,42 +72,12 @@ export type Acknowledged =
   /** The server is over its quota: send nothing for a while, then `retry`. */
   | 'quota';
 
-const DONE = 0;
-const WAITING = 1;
-const SENT = 2;
-/** Sent over an earlier connection: goes again with DUP and the same identifier. */
-const AGAIN = 3;
-const ACKNOWLEDGED = 4;
-const RELEASED = 5;
-
-/** Content held for a commit or for the socket. A Record may have a megabyte: the window alone is no bound. */
-const HELD_BYTES_MAX = 4 * 1024 * 1024;
-/** What one sample is taken to weigh; a guess is enough for a bound. */
-const SAMPLE_BYTES = 200;
 const PASSED_UNSAVED_MAX = 10_000;
 
 export class BridgeSession {
-  readonly #capacity: number;
-  readonly #offset: Float64Array;
-  readonly #identifier: Uint16Array;
-  readonly #qos: Uint8Array;
-  readonly #phase: Uint8Array;
-  /** Whether it counts against this connection's window. */
-  readonly #onWire: Uint8Array;
-  /** 0: it was counted as lost (here or by the journal) and must not count as delivered too. */
-  readonly #credit: Uint8Array;
-  readonly #acceptedAtMs: Float64Array;
-  readonly #topic: (string | undefined)[];
-  readonly #record: (Record | undefined)[];
-  readonly #route: (Route | undefined)[];
+  readonly #ring: OpenRing;
   readonly #identifiers: PacketIdentifiers;
 
-  #head = 0;
-  #toSend = 0;
-  #toFill = 0;
-  #tail = 0;
-  /** Entries before this have their identifier on disk. */
-  #committedTail = 0;
   #next: number;
   #savedNext: number;
   #generation: number;
@@ -121,7 +89,6 @@ export class BridgeSession {
   #openQoS2 = 0;
   #wireCount = 0;
   #wireCountQoS2 = 0;
-  #heldBytes = 0;
   #paused = false;
   /** PUBREC was there; the release is not durable yet. */
   #toRelease: number[] = [];
@@ -132,32 +99,21 @@ export class BridgeSession {
   #saveNeeded: 'no' | 'soon' | 'now' = 'no';
 
   constructor(state: SavedState, inflightMax: number) {
-    const least = Math.max(4096, 4 * inflightMax, 2 * state.open.length);
-    this.#capacity = 2 ** Math.ceil(Math.log2(least));
-    this.#offset = new Float64Array(this.#capacity);
-    this.#identifier = new Uint16Array(this.#capacity);
-    this.#qos = new Uint8Array(this.#capacity);
-    this.#phase = new Uint8Array(this.#capacity);
-    this.#onWire = new Uint8Array(this.#capacity);
-    this.#credit = new Uint8Array(this.#capacity);
-    this.#acceptedAtMs = new Float64Array(this.#capacity);
-    this.#topic = new Array<string | undefined>(this.#capacity).fill(undefined);
-    this.#record = new Array<Record | undefined>(this.#capacity).fill(undefined);
-    this.#route = new Array<Route | undefined>(this.#capacity).fill(undefined);
+    this.#ring = new OpenRing(Math.max(4 * inflightMax, 2 * state.open.length));
     this.#identifiers = new PacketIdentifiers(state.lastPacketIdentifier);
     this.#next = state.next;
     this.#savedNext = state.next;
     this.#generation = state.generation;
     this.#server = state.server;
     this.#clientId = state.clientId;
+    const ring = this.#ring;
     for (const { offset, packetIdentifier, qos, phase } of state.open) {
-      const index = this.#push(offset, qos);
-      this.#phase[this.#at(index)] = phase === 'released' ? RELEASED : qos === 0 ? WAITING : AGAIN;
-      this.#identifier[this.#at(index)] = packetIdentifier;
+      const inPhase = phase === 'released' ? RELEASED : qos === 0 ? WAITING : AGAIN;
+      const index = this.#push(offset, qos, inPhase, packetIdentifier);
       if (packetIdentifier !== 0) this.#identifiers.claim(packetIdentifier, index);
     }
-    this.#committedTail = this.#tail;
-    this.#toFill = this.#head;
+    ring.committedTail = ring.tail;
+    ring.toFill = ring.head;
   }
 
   /** Whether this server has the session that the state belongs to; if not, Clean Start, lest a stranger's be inherited. */
@@ -177,7 +133,8 @@ export class BridgeSession {
 
   /** The oldest Record still needed. */
   get cursor(): number {
-    return this.#head < this.#tail ? (this.#offset[this.#at(this.#head)] as number) : this.#next;
+    const ring = this.#ring;
+    return ring.head < ring.tail ? (ring.offset[ring.at(ring.head)] as number) : this.#next;
   }
 
   /** `now`: something waits for the commit. `soon`: it can wait for company. */
@@ -195,25 +152,26 @@ export class BridgeSession {
    * ones, with the same `gw`, `j` and `seq`. The feed must start again at `cursor`.
    */
   connected(server: string, clientId: string, sessionPresent: boolean, limits: Limits): boolean {
+    const ring = this.#ring;
     let lost = false;
     this.#limits = limits;
     this.#paused = false;
     this.#pubrels = [];
     this.#wireCount = 0;
     this.#wireCountQoS2 = 0;
-    this.#onWire.fill(0);
-    for (let index = this.#head; index < this.#tail; index += 1) {
-      const at = this.#at(index);
-      const phase = this.#phase[at];
+    ring.onWire.fill(0);
+    for (let index = ring.head; index < ring.tail; index += 1) {
+      const at = ring.at(index);
+      const phase = ring.phase[at];
       if (phase === DONE) continue;
       if (!sessionPresent && phase !== WAITING) {
-        this.#phase[at] = WAITING;
+        ring.phase[at] = WAITING;
         lost = true;
         this.#lowerQoS(at);
       } else if (phase === SENT) {
-        this.#phase[at] = AGAIN;
+        ring.phase[at] = AGAIN;
       } else if (phase === RELEASED) {
-        this.#pubrels.push(this.#identifier[at] as number);
+        this.#pubrels.push(ring.identifier[at] as number);
       }
     }
     if (!sessionPresent) {
@@ -222,63 +180,60 @@ export class BridgeSession {
       this.#generation += 1;
       this.#server = server;
       this.#clientId = clientId;
-      this.#committedTail = this.#head;
+      ring.committedTail = ring.head;
       this.#toRelease = [];
       this.#saveNeeded = 'now';
     }
-    this.#rewind();
+    this.#ring.rewind();
     return lost;
   }
 
   /** The connection is gone: nothing may be sent until `connected`. */
   disconnected(): void {
+    const ring = this.#ring;
     this.#limits = { window: 0, windowQoS2: 0, maximumQoS: 2 };
     this.#wireCount = 0;
     this.#wireCountQoS2 = 0;
-    this.#onWire.fill(0);
+    ring.onWire.fill(0);
     this.#pubrels = [];
   }
 
   /** After a pause for the server's quota. The feed must start again at `cursor`. */
   retry(): void {
     this.#paused = false;
-    this.#rewind();
+    this.#ring.rewind();
   }
 
   /** Offers Records in the order of the journal. `full`: come back after an acknowledgement or a commit. */
   offer(record: Record, route: Route): 'taken' | 'full' {
+    const ring = this.#ring;
     if (record.offset < this.#next) return this.#fill(record, route);
     this.#missing(Infinity);
     const qos = Math.min(route.qos, this.#limits.maximumQoS) as QoS;
     const window = this.#limits.window;
     if (
-      this.#tail - this.#toSend >= window ||
-      this.#tail - this.#head >= this.#capacity ||
-      this.#heldBytes >= HELD_BYTES_MAX ||
+      ring.tail - ring.toSend >= window ||
+      ring.isFull ||
       (qos > 0 && this.#open >= window) ||
       (qos === 2 && this.#openQoS2 >= this.#limits.windowQoS2)
     ) {
       return 'full';
     }
-    const index = this.#push(record.offset, qos);
-    const at = this.#at(index);
-    this.#phase[at] = WAITING;
-    if (qos > 0) {
-      const packetIdentifier = this.#identifiers.take(index);
-      invariant(packetIdentifier !== 0, 'a window below 65,535 leaves an identifier free');
-      this.#identifier[at] = packetIdentifier;
-      if (qos === 2) this.#saveNeeded = 'now';
-    }
+    const packetIdentifier = qos > 0 ? this.#identifiers.take(ring.tail) : 0;
+    invariant(qos === 0 || packetIdentifier !== 0, 'a window below 65,535 leaves an identifier free');
+    const index = this.#push(record.offset, qos, WAITING, packetIdentifier);
+    if (qos === 2) this.#saveNeeded = 'now';
     this.#next = record.offset + 1;
-    this.#toFill = this.#tail;
-    this.#hold(at, record, route);
+    ring.toFill = ring.tail;
+    ring.hold(ring.at(index), record, route);
     return 'taken';
   }
 
   /** All Records before `offset` have been offered: what is open and was not among them is gone from the journal. */
   passed(offset: number): void {
+    const ring = this.#ring;
     this.#missing(offset);
-    if (offset > this.#next && this.#toFill === this.#tail) {
+    if (offset > this.#next && ring.toFill === ring.tail) {
       this.#next = offset;
       // Other bridges' Records alone are worth no write, until a restart would have to look at many again.
       if (this.#saveNeeded === 'no' && offset - this.#savedNext > PASSED_UNSAVED_MAX)
@@ -288,6 +243,7 @@ export class BridgeSession {
 
   /** Sends what may be sent now. */
   pump(wire: Wire): void {
+    const ring = this.#ring;
     let sent = 0;
     while (sent < this.#pubrels.length && wire.writable) {
       const packetIdentifier = this.#pubrels[sent] as number;
@@ -299,13 +255,13 @@ export class BridgeSession {
     }
     if (sent > 0) this.#pubrels = this.#pubrels.slice(sent);
     if (this.#paused || this.#limits.window === 0) return;
-    while (this.#toSend < this.#tail && wire.writable) {
-      const index = this.#toSend;
-      const at = this.#at(index);
-      const phase = this.#phase[at];
+    while (ring.toSend < ring.tail && wire.writable) {
+      const index = ring.toSend;
+      const at = ring.at(index);
+      const phase = ring.phase[at];
       if ((phase === WAITING || phase === AGAIN) && !this.#send(at, index, phase, wire)) return;
       // One that is done with at once has moved it already.
-      this.#toSend = Math.max(this.#toSend, index + 1);
+      ring.toSend = Math.max(ring.toSend, index + 1);
     }
   }
 
@@ -318,12 +274,13 @@ export class BridgeSession {
   }
 
   pubrec(packetIdentifier: number, reasonCode: ReasonCode): Acknowledged {
+    const ring = this.#ring;
     const at = this.#find(packetIdentifier, 2, SENT);
     if (at < 0) {
       const index = this.#identifiers.useOf(packetIdentifier);
       if (index < 0) return 'unknown';
       // The server had not seen our PUBREL: it is sent again, or leaves after its commit.
-      if (this.#phase[this.#at(index)] === RELEASED) this.#pubrels.push(packetIdentifier);
+      if (ring.phase[ring.at(index)] === RELEASED) this.#pubrels.push(packetIdentifier);
       return 'ok';
     }
     if (mustRetry(reasonCode)) return this.#holdBack(at);
@@ -354,15 +311,16 @@ export class BridgeSession {
 
   /** The state to be stored, with what has been delivered and lost since the last one. */
   save(received: readonly number[]): Save {
+    const ring = this.#ring;
     const open: OpenEntry[] = [];
-    for (let index = this.#head; index < this.#tail; index += 1) {
-      const at = this.#at(index);
-      const phase = this.#phase[at] as number;
+    for (let index = ring.head; index < ring.tail; index += 1) {
+      const at = ring.at(index);
+      const phase = ring.phase[at] as number;
       if (phase === DONE) continue;
       open.push({
-        offset: this.#offset[at] as number,
-        packetIdentifier: this.#identifier[at] as number,
-        qos: this.#qos[at] as QoS,
+        offset: ring.offset[at] as number,
+        packetIdentifier: ring.identifier[at] as number,
+        qos: ring.qos[at] as QoS,
         phase: phase >= ACKNOWLEDGED ? 'released' : 'published',
       });
     }
@@ -381,7 +339,7 @@ export class BridgeSession {
       keepFrom: this.#next,
       held: open.map((entry) => entry.offset),
       generation: this.#generation,
-      tail: this.#tail,
+      tail: ring.tail,
       released: this.#toRelease,
     };
     this.#savedNext = this.#next;
@@ -394,106 +352,82 @@ export class BridgeSession {
 
   /** That state is durable: what waited for it may leave with the next `pump`. */
   committed(save: Save): void {
+    const ring = this.#ring;
     // The server's session was lost meanwhile: identifiers mean something else now, and a later save covers them.
     if (save.generation !== this.#generation) return;
-    this.#committedTail = Math.max(this.#committedTail, save.tail);
+    ring.committedTail = Math.max(ring.committedTail, save.tail);
     for (const packetIdentifier of save.released) {
       const at = this.#find(packetIdentifier, 2, ACKNOWLEDGED);
       if (at < 0) continue;
-      this.#phase[at] = RELEASED;
+      ring.phase[at] = RELEASED;
       this.#pubrels.push(packetIdentifier);
     }
   }
 
-  #at(index: number): number {
-    return index % this.#capacity;
-  }
-
-  #push(offset: number, qos: QoS): number {
-    const index = this.#tail;
-    const at = this.#at(index);
-    this.#offset[at] = offset;
-    this.#qos[at] = qos;
-    this.#identifier[at] = 0;
-    this.#onWire[at] = 0;
-    this.#credit[at] = 1;
-    this.#tail += 1;
+  #push(offset: number, qos: QoS, phase: number, packetIdentifier: number): number {
     if (qos > 0) this.#open += 1;
     if (qos === 2) this.#openQoS2 += 1;
-    return index;
-  }
-
-  #hold(at: number, record: Record, route: Route): void {
-    this.#record[at] = record;
-    this.#route[at] = route;
-    this.#topic[at] =
-      record.content.kind === 'message' ? record.content.message.topic : record.content.set.topic;
-    this.#acceptedAtMs[at] = record.acceptedAtMs;
-    this.#heldBytes += weight(record);
-  }
-
-  #release(at: number): void {
-    const record = this.#record[at];
-    if (record === undefined) return;
-    this.#heldBytes -= weight(record);
-    this.#record[at] = undefined;
+    return this.#ring.push(offset, qos, phase, packetIdentifier);
   }
 
   #find(packetIdentifier: number, qos: QoS, phase: number): number {
+    const ring = this.#ring;
     const index = this.#identifiers.useOf(packetIdentifier);
     if (index < 0) return -1;
-    const at = this.#at(index);
-    return this.#qos[at] === qos && this.#phase[at] === phase ? at : -1;
+    const at = ring.at(index);
+    return ring.qos[at] === qos && ring.phase[at] === phase ? at : -1;
   }
 
   /** A Record that was offered before: the content of an entry that is to be sent again, or one that is done. */
   #fill(record: Record, route: Route): 'taken' | 'full' {
-    if (this.#heldBytes >= HELD_BYTES_MAX) return 'full';
+    const ring = this.#ring;
+    if (ring.isHeavy) return 'full';
     this.#missing(record.offset);
-    if (this.#toFill === this.#tail) return 'taken';
-    const at = this.#at(this.#toFill);
-    if (this.#offset[at] !== record.offset) return 'taken';
-    this.#toFill += 1;
-    const phase = this.#phase[at];
-    if ((phase === WAITING || phase === AGAIN) && this.#record[at] === undefined)
-      this.#hold(at, record, route);
+    if (ring.toFill === ring.tail) return 'taken';
+    const at = ring.at(ring.toFill);
+    if (ring.offset[at] !== record.offset) return 'taken';
+    ring.toFill += 1;
+    const phase = ring.phase[at];
+    if ((phase === WAITING || phase === AGAIN) && ring.record[at] === undefined) ring.hold(at, record, route);
     return 'taken';
   }
 
   /** Entries before `offset` that still have no content: the journal has evicted them, and counted them as lost. */
   #missing(offset: number): void {
-    while (this.#toFill < this.#tail) {
-      const at = this.#at(this.#toFill);
-      if ((this.#offset[at] as number) >= offset) return;
-      this.#toFill += 1;
-      const phase = this.#phase[at];
-      if ((phase !== WAITING && phase !== AGAIN) || this.#record[at] !== undefined) continue;
-      this.#credit[at] = 0;
+    const ring = this.#ring;
+    while (ring.toFill < ring.tail) {
+      const at = ring.at(ring.toFill);
+      if ((ring.offset[at] as number) >= offset) return;
+      ring.toFill += 1;
+      const phase = ring.phase[at];
+      if ((phase !== WAITING && phase !== AGAIN) || ring.record[at] !== undefined) continue;
+      ring.credit[at] = 0;
       // The server may hold the identifier of one that was sent: only PUBREL frees it for sure.
-      if (phase === AGAIN && this.#qos[at] === 2) this.#acknowledge(at);
+      if (phase === AGAIN && ring.qos[at] === 2) this.#acknowledge(at);
       else this.#complete(at, undefined);
     }
   }
 
   #send(at: number, index: number, phase: number, wire: Wire): boolean {
-    const record = this.#record[at];
-    const route = this.#route[at];
-    const qos = this.#qos[at] as QoS;
+    const ring = this.#ring;
+    const record = ring.record[at];
+    const route = ring.route[at];
+    const qos = ring.qos[at] as QoS;
     if (record === undefined || route === undefined) return false;
     if (qos > 0 && this.#wireCount >= this.#limits.window) return false;
-    if (qos === 2 && (index >= this.#committedTail || this.#wireCountQoS2 >= this.#limits.windowQoS2))
+    if (qos === 2 && (index >= ring.committedTail || this.#wireCountQoS2 >= this.#limits.windowQoS2))
       return false;
     const again = phase === AGAIN;
-    const written = wire.publish(record, route, qos, this.#identifier[at] as number, again);
-    this.#release(at);
+    const written = wire.publish(record, route, qos, ring.identifier[at] as number, again);
+    ring.release(at);
     if (written === 'sent' && qos > 0) {
-      this.#phase[at] = SENT;
+      ring.phase[at] = SENT;
       this.#countOnWire(at);
     } else if (written === 'sent') {
       this.#complete(at, undefined);
     } else if (again && qos === 2) {
       this.#lose(at, written);
-      this.#credit[at] = 0;
+      ring.credit[at] = 0;
       this.#acknowledge(at);
     } else {
       this.#complete(at, written);
@@ -502,90 +436,80 @@ export class BridgeSession {
   }
 
   #countOnWire(at: number): void {
-    if (this.#onWire[at] === 1) return;
-    this.#onWire[at] = 1;
+    const ring = this.#ring;
+    if (ring.onWire[at] === 1) return;
+    ring.onWire[at] = 1;
     this.#wireCount += 1;
-    if (this.#qos[at] === 2) this.#wireCountQoS2 += 1;
+    if (ring.qos[at] === 2) this.#wireCountQoS2 += 1;
   }
 
   #acknowledge(at: number): void {
-    this.#phase[at] = ACKNOWLEDGED;
-    this.#toRelease.push(this.#identifier[at] as number);
+    const ring = this.#ring;
+    ring.phase[at] = ACKNOWLEDGED;
+    this.#toRelease.push(ring.identifier[at] as number);
     this.#saveNeeded = 'now';
   }
 
   #complete(at: number, lost: LostRecord['reason'] | undefined): void {
-    if (this.#credit[at] === 1) {
+    const ring = this.#ring;
+    if (ring.credit[at] === 1) {
       if (lost === undefined) this.#delivered += 1;
       else this.#lose(at, lost);
     }
-    this.#release(at);
-    this.#phase[at] = DONE;
-    this.#topic[at] = undefined;
-    this.#route[at] = undefined;
-    const qos = this.#qos[at] as QoS;
+    ring.done(at);
+    const qos = ring.qos[at] as QoS;
     if (qos > 0) {
-      this.#identifiers.free(this.#identifier[at] as number);
+      this.#identifiers.free(ring.identifier[at] as number);
       this.#open -= 1;
     }
     if (qos === 2) this.#openQoS2 -= 1;
-    if (this.#onWire[at] === 1) {
-      this.#onWire[at] = 0;
+    if (ring.onWire[at] === 1) {
+      ring.onWire[at] = 0;
       this.#wireCount -= 1;
       if (qos === 2) this.#wireCountQoS2 -= 1;
     }
-    while (this.#head < this.#tail && this.#phase[this.#at(this.#head)] === DONE) this.#head += 1;
-    this.#toFill = Math.max(this.#toFill, this.#head);
-    this.#toSend = Math.max(this.#toSend, this.#head);
+    ring.trim();
     if (this.#saveNeeded === 'no') this.#saveNeeded = 'soon';
   }
 
   /** Assigned for a server that took a higher QoS than the one that has it now. */
   #lowerQoS(at: number): void {
-    const before = this.#qos[at] as QoS;
+    const ring = this.#ring;
+    const before = ring.qos[at] as QoS;
     const qos = Math.min(before, this.#limits.maximumQoS) as QoS;
     if (qos === before) return;
-    this.#qos[at] = qos;
+    ring.qos[at] = qos;
     if (before === 2) this.#openQoS2 -= 1;
     if (qos > 0) return;
     this.#open -= 1;
-    this.#identifiers.free(this.#identifier[at] as number);
-    this.#identifier[at] = 0;
+    this.#identifiers.free(ring.identifier[at] as number);
+    ring.identifier[at] = 0;
   }
 
   #lose(at: number, reason: LostRecord['reason']): void {
+    const ring = this.#ring;
     this.#lost.push({
       reason,
-      topic: this.#topic[at] ?? '',
-      acceptedAtMs: this.#acceptedAtMs[at] as number,
+      topic: ring.topic[at] ?? '',
+      acceptedAtMs: ring.acceptedAtMs[at] as number,
     });
   }
 
   /** The exchange has ended without the message: it goes again, as a new one, after a pause. */
   #holdBack(at: number): 'quota' {
-    this.#phase[at] = WAITING;
+    const ring = this.#ring;
+    ring.phase[at] = WAITING;
     this.#paused = true;
-    if (this.#onWire[at] === 1) {
-      this.#onWire[at] = 0;
+    if (ring.onWire[at] === 1) {
+      ring.onWire[at] = 0;
       this.#wireCount -= 1;
-      if (this.#qos[at] === 2) this.#wireCountQoS2 -= 1;
+      if (ring.qos[at] === 2) this.#wireCountQoS2 -= 1;
     }
     return 'quota';
-  }
-
-  #rewind(): void {
-    this.#toSend = this.#head;
-    this.#toFill = this.#head;
   }
 }
 
 /** Full for now, or an identifier that the server still takes for another message: neither is a verdict on the message. */
 function mustRetry(reasonCode: ReasonCode): boolean {
   return reasonCode === ReasonCode.quotaExceeded || reasonCode === ReasonCode.packetIdentifierInUse;
-}
-
-function weight(record: Record): number {
-  return record.content.kind === 'message'
-    ? record.content.message.payload.length + SAMPLE_BYTES
-    : record.content.set.samples.length * SAMPLE_BYTES;
 }
