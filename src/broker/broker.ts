@@ -72,8 +72,6 @@ export interface PublishOptions {
 }
 
 /** Contract values that no key sets yet. */
-const TOPIC_ALIAS_MAXIMUM = 100;
-const SESSION_EXPIRY_SECONDS_MAX = 30 * 24 * 3600;
 const SESSIONS_BYTES_MAX = 256 * 1024 * 1024;
 /** A client with a new Client Identifier for each connection must not fill the memory with kept sessions. */
 const SESSIONS_PER_CONNECTION_MAX = 10;
@@ -135,9 +133,11 @@ export class Broker implements Part {
     const capabilities: Capabilities = {
       receiveMaximum: Math.min(limits.max_inflight, 0xffff),
       maximumPacketSize: Math.min(limits.max_packet_size, 268_435_460),
-      topicAliasMaximum: TOPIC_ALIAS_MAXIMUM,
+      maximumQoS: limits.maximum_qos,
+      retainAvailable: limits.retain_available,
+      topicAliasMaximum: limits.topic_alias_max,
       keepAliveSecondsMax: Math.max(1, Math.min(0xffff, Math.floor(limits.max_keepalive / 1000))),
-      sessionExpirySecondsMax: SESSION_EXPIRY_SECONDS_MAX,
+      sessionExpirySecondsMax: Math.min(0xffff_ffff, Math.floor(limits.max_session_expiry / 1000)),
     };
     this.#around = {
       exchange: this.#exchange,

@@ -3,7 +3,8 @@
  *
  *   3.1.1  Clean Session 1 = Clean Start 1 and a session that ends with its connection; 0 = one that does not end
  */
-import type { ConnectPacket, ProtocolVersion } from '../mqtt/packet.js';
+import type { QoS } from '../core/message.js';
+import type { ConnectPacket, ProtocolVersion, Will } from '../mqtt/packet.js';
 import type { Properties } from '../mqtt/property.js';
 import { ReasonCode } from '../mqtt/reason-code.js';
 import { validTopicName } from '../mqtt/topic.js';
@@ -12,6 +13,10 @@ import { validTopicName } from '../mqtt/topic.js';
 export interface Capabilities {
   readonly receiveMaximum: number;
   readonly maximumPacketSize: number;
+  /** Of what clients publish; subscriptions are granted up to it. */
+  readonly maximumQoS: QoS;
+  /** Whether clients may publish with RETAIN. */
+  readonly retainAvailable: boolean;
   readonly topicAliasMaximum: number;
   readonly keepAliveSecondsMax: number;
   readonly sessionExpirySecondsMax: number;
@@ -56,9 +61,8 @@ export function agree(
       why: 'an empty client identifier needs Clean Session 1',
     };
   }
-  if (packet.will !== undefined && !validTopicName(packet.will.topic)) {
-    return { refused: ReasonCode.topicNameInvalid, why: 'the Will Topic is not a topic name' };
-  }
+  const wrongWill = packet.will === undefined ? undefined : willProblem(packet.will, capabilities);
+  if (wrongWill !== undefined) return wrongWill;
   const assigned = packet.clientId === '' ? newClientId() : undefined;
   const wanted = version === 5 ? (properties?.sessionExpiryInterval ?? 0) : packet.cleanStart ? 0 : ENDLESS;
   const expiryIntervalSeconds = Math.min(wanted, capabilities.sessionExpirySecondsMax);
@@ -79,12 +83,33 @@ export function agree(
         : {
             ...(expiryIntervalSeconds === wanted ? {} : { sessionExpiryInterval: expiryIntervalSeconds }),
             receiveMaximum: capabilities.receiveMaximum,
+            // Absent means 2 and 1 [MQTT5-3.2.2.3.4] [MQTT5-3.2.2.3.5].
+            ...(capabilities.maximumQoS === 2 ? {} : { maximumQoS: capabilities.maximumQoS }),
+            ...(capabilities.retainAvailable ? {} : { retainAvailable: 0 as const }),
             maximumPacketSize: capabilities.maximumPacketSize,
             ...(assigned === undefined ? {} : { assignedClientIdentifier: assigned }),
             topicAliasMaximum: capabilities.topicAliasMaximum,
             ...(keepAliveSeconds === packet.keepAlive ? {} : { serverKeepAlive: keepAliveSeconds }),
           },
   };
+}
+
+function willProblem(will: Will, { maximumQoS, retainAvailable }: Capabilities): Refused | undefined {
+  if (!validTopicName(will.topic)) {
+    return { refused: ReasonCode.topicNameInvalid, why: 'the Will Topic is not a topic name' };
+  }
+  // [MQTT5-3.2.2-12]
+  if (will.qos > maximumQoS) {
+    return { refused: ReasonCode.qosNotSupported, why: `the Will has a QoS above ${maximumQoS}` };
+  }
+  // [MQTT5-3.2.2-13]
+  if (will.retain && !retainAvailable) {
+    return {
+      refused: ReasonCode.retainNotSupported,
+      why: 'the Will is to be retained, which is not available',
+    };
+  }
+  return undefined;
 }
 
 /** 5.0 clients are told a shorter one; 3.1.1 clients cannot be told, and are left alone. */

@@ -78,6 +78,16 @@ export class Intake implements AckWaiter {
       }
       topicName = resolved;
     }
+    if (packet.qos > capabilities.maximumQoS) {
+      // [MQTT5-3.2.2-11]
+      this.#publisher.close(ReasonCode.qosNotSupported, `PUBLISH has a QoS above ${capabilities.maximumQoS}`);
+      return;
+    }
+    if (packet.retain && !capabilities.retainAvailable) {
+      // [MQTT5-3.2.2-14]
+      this.#publisher.close(ReasonCode.retainNotSupported, 'PUBLISH has RETAIN set, which is not available');
+      return;
+    }
     const topic = exchange.topic(topicName);
     if (topic === undefined) {
       this.#publisher.close(ReasonCode.topicNameInvalid, 'PUBLISH has a topic name that is not one');

@@ -1,4 +1,5 @@
 /** SUBSCRIBE and UNSUBSCRIBE: each filter is judged by itself and has its Reason Code, in order [MQTT5-3.8.4-6]. */
+import type { QoS } from '../core/message.js';
 import type { ProtocolVersion, SubscribePacket, UnsubscribePacket } from '../mqtt/packet.js';
 import { ReasonCode } from '../mqtt/reason-code.js';
 import type { Authorizer, Identity } from './authorizer.js';
@@ -21,13 +22,22 @@ export function subscribe(
     readonly exchange: Exchange;
     readonly authorizer: Authorizer;
     readonly maximumSubscriptions: number;
+    readonly capabilities: { readonly maximumQoS: QoS };
   },
 ): Granted {
-  const { exchange, authorizer, maximumSubscriptions } = around;
+  const { exchange, authorizer, maximumSubscriptions, capabilities } = around;
   const subscriptionIdentifier = packet.properties?.subscriptionIdentifiers?.[0];
   const reasonCodes: ReasonCode[] = [];
   const withRetained: Subscription[] = [];
-  for (const { topicFilter, qos, noLocal, retainAsPublished, retainHandling } of packet.subscriptions) {
+  for (const {
+    topicFilter,
+    noLocal,
+    retainAsPublished,
+    retainHandling,
+    ...requested
+  } of packet.subscriptions) {
+    // [MQTT5-3.2.2-9] [MQTT5-3.2.2-10]
+    const qos = Math.min(requested.qos, capabilities.maximumQoS) as QoS;
     const filter = readFilter(topicFilter, version);
     if (filter === undefined) {
       reasonCodes.push(ReasonCode.topicFilterInvalid);

@@ -105,6 +105,11 @@ export const brokerSchema = z.strictObject({
           'Highest Quality of Service that clients may publish with; subscriptions are granted up to it.',
         ),
       retain_available: z.boolean().default(true).describe('Whether clients may publish retained messages.'),
+      max_session_expiry: duration(0, 4_294_967_294_000)
+        .prefault('30d')
+        .describe(
+          'Longest that a session is kept for a client that is away; 5.0 clients that ask for more are told.',
+        ),
       topic_alias_max: z
         .number()
         .int()

@@ -5,6 +5,8 @@ import type { ConnectPacket } from '../../../src/mqtt/packet.js';
 const capabilities: Capabilities = {
   receiveMaximum: 100,
   maximumPacketSize: 1024,
+  maximumQoS: 2,
+  retainAvailable: true,
   topicAliasMaximum: 10,
   keepAliveSecondsMax: 600,
   sessionExpirySecondsMax: 1000,
@@ -63,3 +65,25 @@ test("the client's limits hold for what is sent to it", () => {
   });
   expect(agreed({})).toMatchObject({ sendMaximum: 100, maximumPacketSize: Number.POSITIVE_INFINITY });
 });
+
+test('what the broker does not offer is told in CONNACK, and what it does is not [MQTT5-3.2.2-9]', () => {
+  expect(agreed({}).told).not.toHaveProperty('maximumQoS');
+  expect(agreed({}).told).not.toHaveProperty('retainAvailable');
+  const little = { ...capabilities, maximumQoS: 1, retainAvailable: false, topicAliasMaximum: 0 } as const;
+  expect(agree(connect({}), little, () => 'x')).toMatchObject({
+    told: { maximumQoS: 1, retainAvailable: 0, topicAliasMaximum: 0 },
+  });
+});
+
+test.each([4, 5] as const)(
+  'a Will beyond what is offered is refused, version %i [MQTT5-3.2.2-12] [MQTT5-3.2.2-13]',
+  (protocolVersion) => {
+    const will = { topic: 'a', payload: new Uint8Array(0), qos: 2, retain: true } as const;
+    const packet = connect({ protocolVersion, will });
+    expect(agree(packet, { ...capabilities, maximumQoS: 1 }, () => 'x')).toMatchObject({ refused: 0x9b });
+    expect(agree(packet, { ...capabilities, retainAvailable: false }, () => 'x')).toMatchObject({
+      refused: 0x9a,
+    });
+    expect(agree(packet, capabilities, () => 'x')).not.toHaveProperty('refused');
+  },
+);
