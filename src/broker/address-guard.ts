@@ -37,7 +37,7 @@ const BURST_SECONDS = 10;
 const MINUTE_MS = 60_000;
 const BLOCK_MS_MIN = 10_000;
 const BLOCK_MS_MAX = 3_600_000;
-/** An hour of peace, and the next block is a short one again. */
+/** An hour of peace after the last block, and the next block is a short one again. */
 const FORGIVEN_AFTER_MS = 3_600_000;
 /** Some 200 bytes each. */
 export const ADDRESSES_MAX = 4096;
@@ -80,7 +80,7 @@ export class AddressGuard {
     const entry = this.#entry(address, nowMs);
     const { failuresPerMinute } = this.#limits;
     const sinceMs = nowMs - entry.failuresAtMs;
-    if (sinceMs >= FORGIVEN_AFTER_MS) entry.blocks = 0;
+    if (nowMs - Math.max(entry.failuresAtMs, entry.blockedUntilMs) >= FORGIVEN_AFTER_MS) entry.blocks = 0;
     entry.failures = Math.max(0, entry.failures - (sinceMs / MINUTE_MS) * failuresPerMinute) + 1;
     entry.failuresAtMs = nowMs;
     // Those that were under way when the block began say nothing new.
