@@ -34,7 +34,6 @@ const KEYS: Readonly<Record<string, readonly string[]>> = {
 };
 
 const VALUES: Readonly<Record<string, readonly string[]>> = {
-  'journal.when_full': ['thin'],
   'buses.*.driver': ['modbus-ascii', 'modbus-rtu-over-tcp', 'serial', 'gpio', 'onewire', 'iio', 'system'],
   'devices.*.points.*.type': ['int8', 'uint8', 'bcd16', 'bcd32', 'string'],
   'mappings.*.payload': ['cbor', 'sparkplug'],

@@ -39,10 +39,10 @@ export const journalSchema = z.strictObject({
     .prefault('30d')
     .describe('How long delivered history is kept for replay.'),
   when_full: z
-    .enum(['drop-oldest', 'drop-newest'])
+    .enum(['drop-oldest', 'drop-newest', 'thin'])
     .default('drop-oldest')
     .describe(
-      'What goes when the journal is full: what every bridge has delivered and then the oldest that waits, or what is new.',
+      'What goes when the journal is full: what every bridge has delivered and then the oldest that waits; or what is new; or, with thin, every second reading of the oldest span, again and again, so that a coarser curve is left (messages that are no readings go oldest first).',
     ),
   record: z
     .union([z.enum(['readings', 'none']), z.array(z.string())])

@@ -12,6 +12,7 @@ import {
   readAcceptedAt,
   readRoutes,
   readTopic,
+  type Slot,
   visitSlots,
   writeGone,
 } from './record-codec.js';
@@ -29,6 +30,9 @@ export interface Eviction {
   readonly losses: readonly Loss[];
 }
 
+/** Why a Record goes, undefined where it stays. Asked only of those that may go. */
+export type Verdict = (chunk: Buffer, slot: Slot) => Loss['reason'] | undefined;
+
 /** `spare` names the lane whose waiting Records stay; those under way stay in any case. */
 export function evict(
   chunk: Buffer,
@@ -36,13 +40,21 @@ export function evict(
   laneOf: (route: number) => LaneFloor | undefined,
   spare: Lane | undefined,
   names: Names,
-  reason: Loss['reason'] = 'evicted',
+  verdict: Verdict = () => 'evicted',
 ): Eviction {
   const rest = new ByteWriter(new ArrayBuffer(chunk.length));
   rest.u8(CHUNK_VERSION);
   const losses = new Map<
     string,
-    { lost: number; from: number; to: number; topics: Set<string>; looked: number }
+    {
+      reason: Loss['reason'];
+      bridge: string;
+      lost: number;
+      from: number;
+      to: number;
+      topics: Set<string>;
+      looked: number;
+    }
   >();
   let lanesLow = 0;
   let lanesHigh = 0;
@@ -59,7 +71,10 @@ export function evict(
         lane !== undefined &&
         (lane.held.has(slot.offset) || (lane.lane === spare && slot.offset >= lane.offset)),
     );
-    if (stays) {
+    // What nobody needs any more goes without being asked for.
+    const isNeeded = lanes.some((lane) => lane !== undefined && needs(lane, slot.offset));
+    const reason = isNeeded && !stays ? verdict(chunk, slot) : 'evicted';
+    if (stays || reason === undefined) {
       if (gone > 0) writeGone(rest, gone);
       gone = 0;
       rest.raw(chunk.subarray(slot.start, slot.end));
@@ -76,10 +91,12 @@ export function evict(
     for (const lane of lanes) {
       if (lane === undefined || !needs(lane, slot.offset)) continue;
       const atMs = readAcceptedAt(chunk, slot);
-      let loss = losses.get(lane.bridge);
+      const key = `${reason} ${lane.bridge}`;
+      let loss = losses.get(key);
       if (loss === undefined) {
-        loss = { lost: 0, from: atMs, to: atMs, topics: new Set(), looked: 0 };
-        losses.set(lane.bridge, loss);
+        const { bridge } = lane;
+        loss = { reason, bridge, lost: 0, from: atMs, to: atMs, topics: new Set(), looked: 0 };
+        losses.set(key, loss);
       }
       loss.lost += 1;
       loss.from = Math.min(loss.from, atMs);
@@ -96,7 +113,7 @@ export function evict(
     lanesLow,
     lanesHigh,
     removed,
-    losses: [...losses].map(([bridge, { lost, from, to, topics }]) => ({
+    losses: [...losses.values()].map(({ lost, reason, bridge, from, to, topics }) => ({
       lost,
       reason,
       bridge,

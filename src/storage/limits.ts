@@ -7,7 +7,7 @@ export interface JournalSettings {
   readonly durability: Durability;
   readonly max_size: number;
   readonly max_age: number;
-  readonly when_full: 'drop-oldest' | 'drop-newest';
+  readonly when_full: 'drop-oldest' | 'drop-newest' | 'thin';
   readonly max_commit_delay: number;
 }
 

@@ -135,6 +135,19 @@ export function readTopic(chunk: Buffer, slot: Slot, dictionary: Names): string 
   return parseForm(readName(from, dictionary)).topic;
 }
 
+/**
+ * What names the series of a reading: the number of its form, or the form itself where the dictionary was full.
+ * Undefined for a message, which is no reading.
+ */
+export function readSeries(chunk: Buffer, slot: Slot): number | string | undefined {
+  const from = new ByteReader(chunk, slot.start + 4, slot.end);
+  if ((from.u8() & 0x03) !== KIND_SAMPLES) return undefined;
+  from.f64();
+  readRouteIds(from);
+  const id = from.varint();
+  return id === INLINE ? from.text() : id;
+}
+
 function writeEnvelope(to: ByteWriter, routes: readonly number[], acceptedAtMs: number): void {
   to.f64(acceptedAtMs);
   to.varint(routes.length);

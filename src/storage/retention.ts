@@ -3,7 +3,8 @@
  *
  *   aged       delivered Records older than `max_age`
  *   delivered  Records that no lane needs any more, oldest first
- *   normal     waiting Records, oldest first, those of `high` lanes excepted    ┐ only with `drop-oldest`;
+ *   thinned    with `thin`: every second reading, see thinning.ts; counted as lost
+ *   normal     waiting Records, oldest first, those of `high` lanes excepted    ┐ not with `drop-newest`;
  *   high       waiting Records of `high` lanes                                  ┘ counted as lost: `evicted`
  *
  * Records under way are never taken. A chunk of which something must stay is rewritten with the rest marked as
@@ -13,9 +14,10 @@ import { statSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import type { Route } from '../core/route.js';
 import type { Database, DatabaseGauge } from './database.js';
-import { evict } from './eviction.js';
+import { evict, type Verdict } from './eviction.js';
 import { floorsJson, type LaneFloor, loadFloors, needsSome, type RowSpan } from './lane-floor.js';
 import type { LossTable } from './loss-table.js';
+import { Thinning } from './thinning.js';
 import type { News } from './transport.js';
 
 export interface RetentionLimits {
@@ -28,7 +30,7 @@ export interface RetentionLimits {
   /** Kept free within the database: what must still be written where nothing more may be appended. */
   readonly reserveBytes: number;
   readonly ageMsMax: number;
-  readonly whenFull: 'drop-oldest' | 'drop-newest';
+  readonly whenFull: 'drop-oldest' | 'drop-newest' | 'thin';
 }
 
 /** Chunks that one background slice removes: 1 MiB, about what a commit writes. */
@@ -62,6 +64,7 @@ export class Retention {
   readonly #lanes = new Map<number, LaneFloor>();
   readonly #laneOfRoute = new Map<number, LaneFloor>();
   readonly #sql: Sql;
+  readonly #thinning: Thinning | undefined;
   /** Where each search goes on. */
   readonly #cursors = { aged: 0, delivered: 0, normal: 0, high: 0 };
   /** Whether a whole search since the floors last moved found nothing to drop without loss. */
@@ -87,6 +90,7 @@ export class Retention {
     database.pragma(`max_page_count = ${this.#pagesMax}`);
     for (const lane of loadFloors(database)) this.#lanes.set(lane.bit, lane);
     for (const { id, json } of this.#sql.routes.all()) this.defineRoute(id, json);
+    this.#thinning = limits.whenFull === 'thin' ? new Thinning(database) : undefined;
   }
 
   defineLane(bit: number, bridge: string, lane: string): void {
@@ -142,7 +146,7 @@ export class Retention {
 
   isDue(wallMs: number): boolean {
     const wantsRoom = this.#pagesFree() < this.#pagesWanted();
-    if (wantsRoom && (!this.#nothingDelivered || this.#limits.whenFull === 'drop-oldest')) return true;
+    if (wantsRoom && (!this.#nothingDelivered || this.#limits.whenFull !== 'drop-newest')) return true;
     if (wallMs - this.#agedAtMs >= AGE_EVERY_MS || wallMs < this.#agedAtMs) return true;
     return this.#isTooLarge();
   }
@@ -157,6 +161,7 @@ export class Retention {
   }
 
   rollback(): void {
+    this.#thinning?.rollback();
     this.#removed = this.#removedBefore;
     this.#oldestMs = undefined;
     this.#nothingDelivered = false;
@@ -225,8 +230,36 @@ export class Retention {
   }
 
   #dropWaiting(chunks: number): boolean {
-    if (this.#limits.whenFull !== 'drop-oldest') return false;
+    if (this.#limits.whenFull === 'drop-newest') return false;
+    if (this.#thinning !== undefined && this.#thin(this.#thinning, chunks)) return true;
     return this.#dropNeeded('normal', chunks) || this.#dropNeeded('high', chunks);
+  }
+
+  /** Goes on with the sweep until something went; false: two sweeps in a row found nothing to halve. */
+  #thin(thinning: Thinning, chunks: number): boolean {
+    const end = this.#sql.end.get()?.offset ?? 0;
+    thinning.begin(this.#sql.oldest.get()?.first ?? end, end, end - this.#removed);
+    for (;;) {
+      const rows = this.#sql.scan.all(thinning.at, SLICE_ROWS);
+      let dropped = 0;
+      for (const row of rows) {
+        if (thinning.isAtEnd || dropped >= chunks) break;
+        if (this.#thinOne(thinning, row)) dropped += 1;
+        thinning.passed(row.first + row.count);
+      }
+      if (dropped > 0) {
+        thinning.save();
+        return true;
+      }
+      if (!thinning.isAtEnd && rows.length === SLICE_ROWS) continue;
+      if (!thinning.again()) return false;
+    }
+  }
+
+  #thinOne(thinning: Thinning, row: ChunkRow): boolean {
+    const needing = [...this.#lanes.values()].filter((lane) => needsSome(lane, row));
+    if (needing.length > 0 && needing.every((lane) => lane.lane === 'high')) return false;
+    return this.#evict(row, 'normal', thinning.verdict);
   }
 
   /** What it has passed by will not become its own later: the search never goes back. */
@@ -264,12 +297,12 @@ export class Retention {
     return this.#evict(row, level);
   }
 
-  #evict(row: ChunkRow, level: Level): boolean {
+  #evict(row: ChunkRow, level: Level, verdict?: Verdict): boolean {
     const chunk = this.#sql.bytes.get(row.first)?.bytes;
     if (chunk === undefined) return false;
     const names = { id: () => 0, text: (id: number) => this.#sql.text.get(id)?.text };
     const spare = level === 'normal' ? 'high' : undefined;
-    const eviction = evict(chunk, row.first, (route) => this.#laneOfRoute.get(route), spare, names);
+    const eviction = evict(chunk, row.first, (route) => this.#laneOfRoute.get(route), spare, names, verdict);
     if (eviction.removed === 0) return false;
     for (const loss of eviction.losses) this.#losses.evict(loss);
     this.#countRemoved(eviction.removed);
@@ -339,7 +372,12 @@ function prepare(database: Database) {
     ),
     one: database.prepare<[number], ChunkRow>(`SELECT ${columns} FROM chunk WHERE first = ?`),
     bytes: database.prepare<[number], { bytes: Buffer }>('SELECT bytes FROM chunk WHERE first = ?'),
-    oldest: database.prepare<[], { from_ms: number }>('SELECT from_ms FROM chunk ORDER BY first LIMIT 1'),
+    oldest: database.prepare<[], { first: number; from_ms: number }>(
+      'SELECT first, from_ms FROM chunk ORDER BY first LIMIT 1',
+    ),
+    end: database.prepare<[], { offset: number }>(
+      'SELECT first + count AS offset FROM chunk ORDER BY first DESC LIMIT 1',
+    ),
     routes: database.prepare<[], { id: number; json: string }>('SELECT id, json FROM route'),
     text: database.prepare<[number], { text: string }>('SELECT text FROM dictionary WHERE id = ?'),
     remove: database.prepare<[number]>('DELETE FROM chunk WHERE first = ?'),

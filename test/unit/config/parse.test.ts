@@ -184,7 +184,6 @@ commands: { max_age: 1m }
 clock: { wait: 2m }
 bridges:
   b: { servers: ["mqtt://up"], window: {}, budget: 20MB/day, status: own, forward: [{ filter: a, priority: high, batch: {} }] }
-journal: { when_full: thin }
 `).map((line) => line.replace(/^\d+:\d+: /, ''));
     const refused = lines.filter((line) => line.includes('not available in this version of godwit'));
     expect(refused.map((line) => line.split(':')[0]).sort()).toEqual(
@@ -206,7 +205,6 @@ journal: { when_full: thin }
         'devices.hopper.points.tare.request',
         'devices.hopper.points.weight.match',
         'devices.sdm.profile',
-        'journal.when_full',
         'mappings[0].aggregate',
         'mappings[1].payload',
       ].sort(),
