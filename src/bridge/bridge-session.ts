@@ -60,6 +60,7 @@ export interface Save {
   readonly keepFrom: number;
   readonly held: readonly number[];
   readonly generation: number;
+  readonly probing: boolean;
   readonly tail: number;
   readonly released: readonly number[];
 }
@@ -81,6 +82,10 @@ export class BridgeSession {
   #next: number;
   #savedNext: number;
   #generation: number;
+  /** A CONNECT is under way, or one was never answered. */
+  #probing: boolean;
+  #probingOnDisk: boolean;
+  #doubtful = false;
   #server: string;
   #clientId: string;
 
@@ -104,6 +109,8 @@ export class BridgeSession {
     this.#next = state.next;
     this.#savedNext = state.next;
     this.#generation = state.generation;
+    this.#probing = state.probing;
+    this.#probingOnDisk = state.probing;
     this.#server = state.server;
     this.#clientId = state.clientId;
     const ring = this.#ring;
@@ -119,6 +126,31 @@ export class BridgeSession {
   /** Whether this server has the session that the state belongs to; if not, Clean Start, lest a stranger's be inherited. */
   hasSessionWith(server: string, clientId: string): boolean {
     return this.#server === server && this.#clientId === clientId;
+  }
+
+  /**
+   * A CONNECT is about to leave. True: only after the commit of the next `save`.
+   *
+   * A server that has lost its session begins another with this CONNECT. If we do not live to hear that, the next
+   * CONNACK says Session Present of a session that never saw what is released here: PUBREL would be answered, and the
+   * message be lost. So a CONNECT that was never answered is remembered, on disk too where something is released.
+   */
+  connecting(received: boolean): boolean {
+    if (this.#probing) this.#doubtful = true;
+    this.#probing = true;
+    if (this.#probingOnDisk || !(received || this.#hasReleased())) return false;
+    this.#saveNeeded = 'now';
+    return true;
+  }
+
+  /** The server refused the CONNECT, so that no session has begun with it. */
+  refused(): void {
+    this.#probing = false;
+  }
+
+  /** Whether a session that the server says to have may be younger than ours. */
+  get doubtful(): boolean {
+    return this.#doubtful;
   }
 
   /** Open: an identifier is assigned and the exchange is not complete. */
@@ -149,9 +181,11 @@ export class BridgeSession {
 
   /**
    * CONNACK. Returns whether a session with messages in flight was lost: they are sent again as new
-   * ones, with the same `gw`, `j` and `seq`. The feed must start again at `cursor`.
+   * ones, with the same `gw`, `j` and `seq`. Where nobody can say whose session it is (`unsure`), what is released
+   * is published again under its identifier: a session of ours may deliver it twice, another one would have lost it.
+   * The feed must start again at `cursor`; nothing may be pumped while `saveNeeded` is `now`.
    */
-  connected(server: string, clientId: string, sessionPresent: boolean, limits: Limits): boolean {
+  connected(server: string, clientId: string, sessionPresent: boolean | 'unsure', limits: Limits): boolean {
     const ring = this.#ring;
     let lost = false;
     this.#limits = limits;
@@ -168,12 +202,17 @@ export class BridgeSession {
         ring.phase[at] = WAITING;
         lost = true;
         this.#lowerQoS(at);
-      } else if (phase === SENT) {
+      } else if (phase === SENT || (sessionPresent === 'unsure' && phase !== WAITING)) {
         ring.phase[at] = AGAIN;
       } else if (phase === RELEASED) {
         this.#pubrels.push(ring.identifier[at] as number);
       }
     }
+    this.#probing = false;
+    this.#doubtful = false;
+    if (sessionPresent === 'unsure') this.#toRelease = [];
+    // With the doubt on disk, a crash would have all that is released by then published again.
+    if (this.#probingOnDisk) this.#saveNeeded = 'now';
     if (!sessionPresent) {
       // Before anything is sent: with the old state on disk, a crash would take the new session for the old one
       // and release messages that it has never seen.
@@ -329,6 +368,7 @@ export class BridgeSession {
         server: this.#server,
         clientId: this.#clientId,
         generation: this.#generation,
+        probing: this.#probing,
         lastPacketIdentifier: this.#identifiers.last,
         next: this.#next,
         open,
@@ -339,6 +379,7 @@ export class BridgeSession {
       keepFrom: this.#next,
       held: open.map((entry) => entry.offset),
       generation: this.#generation,
+      probing: this.#probing,
       tail: ring.tail,
       released: this.#toRelease,
     };
@@ -352,6 +393,7 @@ export class BridgeSession {
 
   /** That state is durable: what waited for it may leave with the next `pump`. */
   committed(save: Save): void {
+    this.#probingOnDisk = save.probing;
     const ring = this.#ring;
     // The server's session was lost meanwhile: identifiers mean something else now, and a later save covers them.
     if (save.generation !== this.#generation) return;
@@ -362,6 +404,15 @@ export class BridgeSession {
       ring.phase[at] = RELEASED;
       this.#pubrels.push(packetIdentifier);
     }
+  }
+
+  #hasReleased(): boolean {
+    const ring = this.#ring;
+    for (let index = ring.head; index < ring.tail; index += 1) {
+      const phase = ring.phase[ring.at(index)] as number;
+      if (phase === ACKNOWLEDGED || phase === RELEASED) return true;
+    }
+    return false;
   }
 
   #push(offset: number, qos: QoS, phase: number, packetIdentifier: number): number {

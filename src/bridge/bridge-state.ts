@@ -2,7 +2,7 @@
  * What of a bridge must outlive the process, as one compact blob: it is rewritten in the same transaction as the
  * ledger it moves, and at 50,000 messages a second it is rewritten often.
  *
- *   format │ flags │ server │ client id │ generation │ last identifier │ next │ open: Δoffset, identifier, QoS+phase │ received
+ *   format │ server │ client id │ flags │ generation │ last identifier │ next │ open: Δoffset, identifier, QoS+phase │ received
  *
  * Numbers are LEB128. Every Record of the bridge below `next` that is not listed as open is done with.
  */
@@ -14,6 +14,8 @@ export interface SavedState {
   readonly clientId: string;
   /** Counts the server's sessions: one more for each that was lost. */
   readonly generation: number;
+  /** A CONNECT may have left whose CONNACK was not heard: the session that the server has may be younger than this. */
+  readonly probing: boolean;
   readonly lastPacketIdentifier: number;
   /** The first offset never looked at. */
   readonly next: number;
@@ -36,13 +38,17 @@ export const newState: SavedState = {
   server: '',
   clientId: '',
   generation: 0,
+  probing: false,
   lastPacketIdentifier: 0,
   next: 1,
   open: [],
   received: [],
 };
 
-const FORMAT = 1;
+const FORMAT = 2;
+/** Without flags. */
+const FORMAT_1 = 1;
+const PROBING = 1;
 
 export function encodeState(state: SavedState): Uint8Array {
   const server = Buffer.from(state.server);
@@ -66,6 +72,7 @@ export function encodeState(state: SavedState): Uint8Array {
     put(text.length);
     at += text.copy(bytes, at);
   }
+  put(state.probing ? PROBING : 0);
   put(state.generation);
   put(state.lastPacketIdentifier);
   put(state.next);
@@ -109,9 +116,12 @@ export function decodeState(bytes: Uint8Array): SavedState | undefined {
     at = end;
     return value;
   };
-  if (take() !== FORMAT) return undefined;
+  const format = take();
+  if (format !== FORMAT && format !== FORMAT_1) return undefined;
   const server = text();
   const clientId = text();
+  const flags = format === FORMAT ? take() : 0;
+  if (flags > PROBING) return undefined;
   const generation = take();
   const lastPacketIdentifier = take();
   const next = take();
@@ -133,5 +143,6 @@ export function decodeState(bytes: Uint8Array): SavedState | undefined {
   const received: number[] = [];
   for (let left = take(); intact && left > 0; left -= 1) received.push(take());
   if (!intact || at !== source.length) return undefined;
-  return { server, clientId, generation, lastPacketIdentifier, next, open, received };
+  const probing = flags === PROBING;
+  return { server, clientId, generation, probing, lastPacketIdentifier, next, open, received };
 }

@@ -194,6 +194,11 @@ export class Bridge implements Part {
         random: this.#options.random,
         will: (allowed) => status.will(allowed),
         knowsSession: (server) => session.hasSessionWith(server.url, clientId),
+        connecting: (then) => {
+          if (session.connecting(incoming.received.length > 0)) saver.now(then);
+          else then();
+        },
+        refused: () => session.refused(),
       },
       {
         accepted: (server, connack, sessionPresent) =>
@@ -209,11 +214,40 @@ export class Bridge implements Part {
   }
 
   #accepted(server: ServerUrl, connack: ConnackPacket, sessionPresent: boolean, clientId: string): void {
+    const { control, incoming, link, session } = this.#built();
+    const { clock, config } = this.#options;
+    this.#isV5 = config.version === 5;
+    incoming.connected(this.#isV5, sessionPresent);
+    if (!sessionPresent || !session.doubtful) {
+      this.#resume(server, connack, sessionPresent, clientId);
+      return;
+    }
+    if (!this.#isV5) {
+      this.#resume(server, connack, 'unsure', clientId);
+      return;
+    }
+    const limitMs = config.ack_timeout;
+    this.#ackTimer = clock.at(clock.monotonicMs() + limitMs, () => {
+      const sentence = `the server did not answer UNSUBSCRIBE for ${limitMs / 1000} s`;
+      link.client?.close({ kind: 'ack-timeout', sentence });
+    });
+    control.askSession((ours) => {
+      this.#ackTimer?.cancel();
+      if (ours === false) incoming.connected(this.#isV5, false);
+      this.#resume(server, connack, ours, clientId);
+    });
+  }
+
+  #resume(
+    server: ServerUrl,
+    connack: ConnackPacket,
+    sessionPresent: boolean | 'unsure',
+    clientId: string,
+  ): void {
     const parts = this.#built();
     const client = parts.link.client;
     if (client === undefined) return;
     const { config, log, name } = this.#options;
-    this.#isV5 = config.version === 5;
     const window = Math.min(config.inflight, connack.properties?.receiveMaximum ?? 0xffff, WINDOW_MAX);
     const limits = {
       isV5: this.#isV5,
@@ -224,7 +258,6 @@ export class Bridge implements Part {
       retainAvailable: connack.properties?.retainAvailable !== 0,
     } as const;
 
-    parts.incoming.connected(this.#isV5, sessionPresent);
     if (parts.session.connected(server.url, clientId, sessionPresent, limits)) {
       this.#sessionsLost += 1;
       log.warn(
@@ -244,8 +277,8 @@ export class Bridge implements Part {
       this.#wake();
     };
     // Nothing may be sent in a session that the disk does not know: see BridgeSession.connected.
-    if (sessionPresent) ready();
-    else parts.saver.now(ready);
+    if (parts.session.saveNeeded === 'now') parts.saver.now(ready);
+    else ready();
   }
 
   #closed(): void {
@@ -287,6 +320,9 @@ export class Bridge implements Part {
         return;
       case 'suback':
         control.suback(packet);
+        return;
+      case 'unsuback':
+        control.unsuback(packet);
         return;
       default:
         // The decoder lets through only what a server may send, and nothing else of it is asked for.

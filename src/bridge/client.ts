@@ -24,6 +24,8 @@ export interface ClientOptions {
   readonly clock: Clock;
   /** What we take; announced in CONNECT. */
   readonly maximumPacketSize: number;
+  /** The server was reached: CONNECT leaves when `then` is called. */
+  readonly prepare?: (then: () => void) => void;
 }
 
 export interface ClientEvents {
@@ -121,9 +123,13 @@ export class Client {
 
   #opened(): void {
     if (this.#state !== 'dialling') return;
-    this.#state = 'handshake';
-    this.send(this.#options.connect);
-    this.flush();
+    const { connect, prepare = (then: () => void) => then() } = this.#options;
+    prepare(() => {
+      if (this.#state !== 'dialling') return;
+      this.#state = 'handshake';
+      this.send(connect);
+      this.flush();
+    });
   }
 
   #data(chunk: Uint8Array): void {

@@ -5,7 +5,8 @@
 import type { Clock, Timer } from '../core/clock.js';
 import type { Log } from '../core/log.js';
 import type { QoS } from '../core/message.js';
-import type { Packet, SubackPacket } from '../mqtt/packet.js';
+import type { Packet, SubackPacket, UnsubackPacket } from '../mqtt/packet.js';
+import { ReasonCode } from '../mqtt/reason-code.js';
 import { matches } from '../mqtt/topic.js';
 import { reasonName } from './fault.js';
 import type { OwnStatus } from './own-status.js';
@@ -36,7 +37,14 @@ export class Control {
   readonly #clock: Clock;
   readonly #log: Log;
   /** Identifiers in use here, with the filter of a SUBSCRIBE or what waits for a PUBACK. */
-  readonly #open = new Map<number, { readonly topicFilter?: string; readonly done?: () => void }>();
+  readonly #open = new Map<
+    number,
+    {
+      readonly topicFilter?: string;
+      readonly done?: () => void;
+      readonly told?: (ours: boolean | 'unsure') => void;
+    }
+  >();
   #limits: ControlLimits | undefined;
   #refused: readonly string[] = [];
   #assertion: Timer | undefined;
@@ -74,6 +82,31 @@ export class Control {
     this.#publish(this.#status.online(this.#clock.monotonicMs()));
     for (const { topicFilter, qos } of this.#rules) this.#subscribe(topicFilter, qos, 1);
     if (!this.wants(this.#status.topic)) this.#subscribe(this.#status.topic, 1, 0);
+  }
+
+  /**
+   * Whether the server's session is the one that we know, where a CONNECT before was never answered. Our session has
+   * the subscription to our status, since it is made before anything else; one that has just begun has none, and
+   * MQTT 5.0 tells the difference when it is taken away [MQTT5-3.11.3]. `connected` makes it again.
+   */
+  askSession(told: (ours: boolean | 'unsure') => void): void {
+    const packetIdentifier = this.#doors.takeIdentifier();
+    if (packetIdentifier === 0) {
+      told('unsure');
+      return;
+    }
+    this.#open.set(packetIdentifier, { told });
+    this.#doors.send({ type: 'unsubscribe', packetIdentifier, topicFilters: [this.#status.topic] });
+    this.#doors.wake();
+  }
+
+  unsuback(packet: UnsubackPacket): void {
+    const told = this.#open.get(packet.packetIdentifier)?.told;
+    if (told === undefined) return;
+    this.#free(packet.packetIdentifier);
+    const reasonCode = packet.reasonCodes[0];
+    if (reasonCode === ReasonCode.success) told(true);
+    else told(reasonCode === ReasonCode.noSubscriptionExisted ? false : 'unsure');
   }
 
   disconnected(): void {

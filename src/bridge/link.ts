@@ -31,6 +31,10 @@ export interface LinkOptions {
   readonly will: (allowed: { readonly qos1: boolean; readonly retain: boolean }) => Will;
   /** Whether the session that this server may have is ours to resume. */
   readonly knowsSession: (server: ServerUrl) => boolean;
+  /** A CONNECT that may resume it is about to leave, once `then` is called. */
+  readonly connecting: (then: () => void) => void;
+  /** The server refused it. */
+  readonly refused: () => void;
 }
 
 export interface LinkEvents {
@@ -160,6 +164,7 @@ export class Link {
         dial: this.#options.dial,
         clock: this.#options.clock,
         maximumPacketSize: MAXIMUM_PACKET_SIZE,
+        ...(known && { prepare: this.#options.connecting }),
       },
       wipe
         ? {
@@ -178,7 +183,10 @@ export class Link {
             },
             packet: this.#events.packet,
             turn: this.#events.turn,
-            closed: (fault) => this.#closed(fault),
+            closed: (fault) => {
+              if (known && fault.kind === 'not-accepted') this.#options.refused();
+              this.#closed(fault);
+            },
           },
     );
     this.#client = client;

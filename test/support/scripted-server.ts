@@ -61,6 +61,8 @@ export class ScriptedServer {
   dialFault: ((url: string) => Error | 'silence' | undefined) | undefined;
   connackProperties: Properties = {};
   refusal: ReasonCode | undefined;
+  /** Sessions begin, and nobody hears of it. */
+  swallowsConnack = false;
   #session: Session | undefined;
 
   readonly dial: Dial = (url, _tls, events) => {
@@ -128,9 +130,11 @@ export class ScriptedServer {
     if (packet.type === 'connect') connection.connect = packet;
     if (this.intercept(packet, connection)) return;
     switch (packet.type) {
-      case 'connect':
-        connection.send(this.#connack(packet));
+      case 'connect': {
+        const connack = this.#connack(packet);
+        if (!this.swallowsConnack) connection.send(connack);
         return;
+      }
       case 'publish':
         this.#publish(packet, connection);
         return;
@@ -150,6 +154,15 @@ export class ScriptedServer {
       }
       case 'subscribe':
         this.#subscribe(packet, connection);
+        return;
+      case 'unsubscribe':
+        connection.send({
+          type: 'unsuback',
+          packetIdentifier: packet.packetIdentifier,
+          reasonCodes: packet.topicFilters.map((filter) =>
+            this.#session?.filters.delete(filter) ? ReasonCode.success : ReasonCode.noSubscriptionExisted,
+          ),
+        });
         return;
       case 'pingreq':
         connection.send({ type: 'pingresp' });

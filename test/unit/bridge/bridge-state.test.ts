@@ -5,6 +5,7 @@ import type { QoS } from '../../../src/core/message.js';
 
 const state: fc.Arbitrary<SavedState> = fc
   .record({
+    probing: fc.boolean(),
     server: fc.string(),
     clientId: fc.string({ unit: 'grapheme' }),
     generation: fc.nat(),
@@ -34,6 +35,26 @@ test('any state reads back as it was written', () => {
       expect(decodeState(encodeState(one))).toEqual(one);
     }),
   );
+});
+
+test('what an earlier version wrote is read', () => {
+  const bytes = Buffer.from(
+    '01126d717474733a2f2f636c6f75643a383838330777656c6c2d313703bc05c096b10202b696b102bb050105bc0506020509',
+    'hex',
+  );
+  expect(decodeState(bytes)).toEqual({
+    ...newState,
+    server: 'mqtts://cloud:8883',
+    clientId: 'well-17',
+    generation: 3,
+    lastPacketIdentifier: 700,
+    next: 5_000_000,
+    open: [
+      { offset: 4_999_990, packetIdentifier: 699, qos: 1, phase: 'published' },
+      { offset: 4_999_995, packetIdentifier: 700, qos: 2, phase: 'released' },
+    ],
+    received: [5, 9],
+  });
 });
 
 test('a thousand open exchanges take a few bytes each', () => {
@@ -69,7 +90,7 @@ describe('what is damaged is refused, never misread as something to crash on', (
 
   test('a later format', () => {
     const bytes = encodeState(newState);
-    bytes[0] = 2;
+    bytes[0] = 3;
     expect(decodeState(bytes)).toBeUndefined();
   });
 });

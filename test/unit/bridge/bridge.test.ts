@@ -359,6 +359,51 @@ describe('what is accepted', () => {
   });
 });
 
+describe('a CONNECT that was never answered', () => {
+  /** Ten messages whose release the server has not seen, and a CONNECT whose CONNACK is lost. */
+  async function unheard(config: object, loses: boolean): Promise<BridgeBench> {
+    const made = await bench({ forward: [{ filter: 'site/#', qos: 2 }], ...config });
+    server.intercept = (packet) => packet.type === 'pubrel';
+    accept(made, 10);
+    await settle();
+    if (loses) server.loseSession();
+    server.swallowsConnack = true;
+    server.last.close();
+    await clock.advanceAsync(2000);
+    await settle();
+    server.swallowsConnack = false;
+    server.intercept = () => false;
+    server.last.close();
+    await clock.advanceAsync(5000);
+    await settle();
+    return made;
+  }
+
+  test('is doubted: a session that began with it gets all again', async () => {
+    const made = await unheard({}, true);
+    expect(server.packets('unsubscribe')).toMatchObject([{ topicFilters: ['godwit/well-17/status'] }]);
+    expect(server.payloads).toEqual(numbers(10));
+    expect(made.bridge.snapshot()).toMatchObject({ delivered: 10, sessionsLost: 1, inFlight: 0 });
+  });
+
+  test('and a session that was there before gets nothing twice', async () => {
+    const made = await unheard({}, false);
+    expect(server.packets('unsubscribe')).toHaveLength(1);
+    expect(server.packets('publish').filter((packet) => packet.qos === 2)).toHaveLength(10);
+    expect(server.payloads).toEqual(numbers(10));
+    expect(made.bridge.snapshot()).toMatchObject({ delivered: 10, sessionsLost: 0, inFlight: 0 });
+  });
+
+  test.each([true, false])(
+    'in 3.1.1 all is published again under its identifier (session lost: %s)',
+    async (loses) => {
+      const made = await unheard({ version: '3.1.1' }, loses);
+      expect(server.payloads).toEqual(numbers(10));
+      expect(made.bridge.snapshot()).toMatchObject({ delivered: 10, inFlight: 0 });
+    },
+  );
+});
+
 describe('whatever the server sends, the bridge carries on', () => {
   const nonsense: [string, Buffer][] = [
     ['a second CONNACK', Buffer.from([0x20, 3, 0, 0, 0])],
