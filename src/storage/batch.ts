@@ -1,6 +1,6 @@
 /**
  * What is given to the disk in one transaction, as it travels from the main thread to the database: two buffers
- * and a short list, all transferred, none copied.
+ * (four where kept sessions have messages in it) and a short list, all transferred, none copied.
  *
  *   records     chunks one behind the other, in their final form (record-codec.ts); `chunks` says where each
  *               begins and ends, how many Records it has, whom they concern, and their time span
@@ -10,6 +10,7 @@
  */
 import { ByteReader, damaged } from './byte-reader.js';
 import type { ByteWriter } from './byte-writer.js';
+import type { SpoolPart } from './spool-batch.js';
 import type { Loss } from './storage.js';
 
 /** A chunk is one row. Larger ones cost a reader more than it asked for, smaller ones a row each. */
@@ -31,6 +32,13 @@ export interface Batch {
   readonly chunks: readonly ChunkSpan[];
   readonly operations: ArrayBuffer;
   readonly operationsBytes: number;
+  /** Messages for kept sessions; their offsets are known already. */
+  readonly spool: SpoolPart | undefined;
+}
+
+/** What of a batch is handed over to another thread. */
+export function buffersOf({ records, operations, spool }: Batch): ArrayBuffer[] {
+  return spool === undefined ? [records, operations] : [records, operations, spool.messages, spool.indexes];
 }
 
 /** Where the operations of a batch go when it is applied. */
@@ -47,6 +55,17 @@ export interface Operations {
   removeRetained(topic: string): void;
   putPair(part: string, key: string, value: Uint8Array): void;
   removePair(part: string, key: string): void;
+  saveSession(number: number, clientId: string, state: Uint8Array): void;
+  /** With its subscriptions and its Will. */
+  removeSession(number: number): void;
+  /** `identifier` 0: none. */
+  putSubscription(number: number, topicFilter: string, options: number, identifier: number): void;
+  removeSubscription(number: number, topicFilter: string): void;
+  putWill(number: number, will: Uint8Array): void;
+  removeWill(number: number): void;
+  removeSpooled(first: number): void;
+  /** Only these offsets of the chunk are still needed. */
+  trimSpooled(first: number, offsets: readonly number[]): void;
 }
 
 const TAG = {
@@ -61,6 +80,14 @@ const TAG = {
   removeRetained: 9,
   putPair: 10,
   removePair: 11,
+  saveSession: 12,
+  removeSession: 13,
+  putSubscription: 14,
+  removeSubscription: 15,
+  putWill: 16,
+  removeWill: 17,
+  removeSpooled: 18,
+  trimSpooled: 19,
 } as const;
 
 /** The main thread's end: operations become bytes. */
@@ -141,6 +168,55 @@ export class OperationWriter implements Operations {
     this.#to.text(part);
     this.#to.text(key);
   }
+
+  saveSession(number: number, clientId: string, state: Uint8Array): void {
+    this.#to.u8(TAG.saveSession);
+    this.#to.varint(number);
+    this.#to.text(clientId);
+    this.#to.blob(state);
+  }
+
+  removeSession(number: number): void {
+    this.#to.u8(TAG.removeSession);
+    this.#to.varint(number);
+  }
+
+  putSubscription(number: number, topicFilter: string, options: number, identifier: number): void {
+    this.#to.u8(TAG.putSubscription);
+    this.#to.varint(number);
+    this.#to.text(topicFilter);
+    this.#to.varint(options);
+    this.#to.varint(identifier);
+  }
+
+  removeSubscription(number: number, topicFilter: string): void {
+    this.#to.u8(TAG.removeSubscription);
+    this.#to.varint(number);
+    this.#to.text(topicFilter);
+  }
+
+  putWill(number: number, will: Uint8Array): void {
+    this.#to.u8(TAG.putWill);
+    this.#to.varint(number);
+    this.#to.blob(will);
+  }
+
+  removeWill(number: number): void {
+    this.#to.u8(TAG.removeWill);
+    this.#to.varint(number);
+  }
+
+  removeSpooled(first: number): void {
+    this.#to.u8(TAG.removeSpooled);
+    this.#to.varint(first);
+  }
+
+  trimSpooled(first: number, offsets: readonly number[]): void {
+    this.#to.u8(TAG.trimSpooled);
+    this.#to.varint(first);
+    this.#to.varint(offsets.length);
+    for (const each of offsets) this.#to.varint(each);
+  }
 }
 
 /** The database's end: bytes become calls, in the same order. */
@@ -184,6 +260,30 @@ function applyOne(from: ByteReader, to: Operations): void {
       break;
     case TAG.removePair:
       to.removePair(from.text(), from.text());
+      break;
+    case TAG.saveSession:
+      to.saveSession(from.varint(), from.text(), from.blob());
+      break;
+    case TAG.removeSession:
+      to.removeSession(from.varint());
+      break;
+    case TAG.putSubscription:
+      to.putSubscription(from.varint(), from.text(), from.varint(), from.varint());
+      break;
+    case TAG.removeSubscription:
+      to.removeSubscription(from.varint(), from.text());
+      break;
+    case TAG.putWill:
+      to.putWill(from.varint(), from.blob());
+      break;
+    case TAG.removeWill:
+      to.removeWill(from.varint());
+      break;
+    case TAG.removeSpooled:
+      to.removeSpooled(from.varint());
+      break;
+    case TAG.trimSpooled:
+      to.trimSpooled(from.varint(), offsets(from));
       break;
     default:
       throw damaged(`operation ${tag}`);

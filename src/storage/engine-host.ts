@@ -7,7 +7,15 @@ import type { Batch } from './batch.js';
 import { isDamage, sqliteCode } from './database.js';
 import type { Engine } from './engine.js';
 import { markDamaged, type OpeningOptions, openJournal, releaseLock } from './opening.js';
-import type { CommitOutcome, News, Opened, ReadAnswer, ReadRequest } from './transport.js';
+import type {
+  CommitOutcome,
+  News,
+  Opened,
+  ReadAnswer,
+  ReadRequest,
+  SpoolAnswer,
+  SpoolRequest,
+} from './transport.js';
 
 export class EngineHost {
   readonly #path: string;
@@ -41,6 +49,16 @@ export class EngineHost {
       this.#throwDamage(fault);
       if (sqliteCode(fault) === undefined) throw fault;
       return { bytes: new ArrayBuffer(0), spans: [], next: request.from, failed: reasonOf(fault) };
+    }
+  }
+
+  readSpool(request: SpoolRequest): SpoolAnswer {
+    try {
+      return this.#engine.readSpool(request);
+    } catch (fault) {
+      this.#throwDamage(fault);
+      if (sqliteCode(fault) === undefined) throw fault;
+      return { bytes: new ArrayBuffer(0), spans: [], failed: reasonOf(fault) };
     }
   }
 

@@ -10,8 +10,17 @@ import { ByteWriter } from './byte-writer.js';
 import { type Database, DatabaseGauge, type Statement } from './database.js';
 import { LossTable } from './loss-table.js';
 import { Retention, type RetentionLimits } from './retention.js';
+import { SpoolTable } from './spool-table.js';
 import type { Loss } from './storage.js';
-import type { Damage, News, Opened, ReadAnswer, ReadRequest } from './transport.js';
+import type {
+  Damage,
+  News,
+  Opened,
+  ReadAnswer,
+  ReadRequest,
+  SpoolAnswer,
+  SpoolRequest,
+} from './transport.js';
 
 /** Rows that one read passes by before commits get their turn. */
 const SCAN_ROWS_MAX = 2000;
@@ -23,6 +32,7 @@ export class Engine implements Operations {
   readonly #gauge: DatabaseGauge;
   readonly #losses: LossTable;
   readonly #retention: Retention;
+  readonly #spool: SpoolTable;
   #head: number;
   #newestMs: number | null;
   readonly #damage: readonly Damage[];
@@ -38,7 +48,8 @@ export class Engine implements Operations {
     this.#sql = prepare(database);
     this.#gauge = new DatabaseGauge(database);
     this.#losses = new LossTable(database);
-    this.#retention = new Retention(database, this.#gauge, this.#losses, limits);
+    this.#spool = new SpoolTable(database);
+    this.#retention = new Retention(database, this.#gauge, this.#losses, limits, () => this.#spool.bytes);
     const last = this.#sql.lastChunk.get();
     this.#head = Math.max(
       last === undefined ? 0 : last.first + last.count - 1,
@@ -49,7 +60,9 @@ export class Engine implements Operations {
   }
 
   /** All that the front holds in memory. */
-  opened(): Opened {
+  opened(wallMs: number): Opened {
+    const sessions = this.#spool.opened();
+    if (sessions.damaged.length > 0) this.#dropSpooled(sessions.damaged, wallMs);
     const all = <Row>(sql: string): Row[] => this.#database.prepare<[], Row>(sql).all();
     return {
       journalId: this.meta('journalId') ?? '',
@@ -78,6 +91,7 @@ export class Engine implements Operations {
         'SELECT part, key, value FROM keyvalue',
       ).map((row) => [row.part, row.key, row.value]),
       retained: all<{ message: Uint8Array }>('SELECT message FROM retained').map((row) => row.message),
+      sessions: sessions.opened,
       news: this.news(),
       notes: [],
     };
@@ -96,9 +110,14 @@ export class Engine implements Operations {
     this.#sql.begin.run();
     try {
       this.#losses.begin(wallMs);
-      this.#retention.makeRoom(bytes);
+      const { spool } = batch;
+      this.#retention.makeRoom(
+        bytes,
+        spool === undefined ? 0 : spool.messages.byteLength + spool.indexes.byteLength,
+      );
       const records = Buffer.from(batch.records);
       for (const chunk of batch.chunks) this.#insert(chunk, records);
+      if (spool !== undefined) this.#spool.insert(spool);
       this.#bridgesSaved.clear();
       applyOperations(Buffer.from(batch.operations, 0, batch.operationsBytes), this);
       for (const name of this.#bridgesSaved) this.#sql.saveFloors.run(this.#retention.floorsOf(name), name);
@@ -108,11 +127,17 @@ export class Engine implements Operations {
       this.#newestMs = newestBefore;
       if (this.#database.inTransaction) this.#sql.rollback.run();
       this.#losses.rollback();
+      this.#spool.rollback();
       this.#retention.rollback();
       throw fault;
     }
     this.#losses.committed();
+    this.#spool.committed();
     this.#retention.committed();
+  }
+
+  readSpool(request: SpoolRequest): SpoolAnswer {
+    return this.#spool.read(request);
   }
 
   read(request: ReadRequest): ReadAnswer {
@@ -253,6 +278,50 @@ export class Engine implements Operations {
 
   removePair(part: string, key: string): void {
     this.#sql.removePair.run(part, key);
+  }
+
+  saveSession(number: number, clientId: string, state: Uint8Array): void {
+    this.#spool.saveSession(number, clientId, state);
+  }
+
+  removeSession(number: number): void {
+    this.#spool.removeSession(number);
+  }
+
+  putSubscription(number: number, topicFilter: string, options: number, identifier: number): void {
+    this.#spool.putSubscription(number, topicFilter, options, identifier);
+  }
+
+  removeSubscription(number: number, topicFilter: string): void {
+    this.#spool.removeSubscription(number, topicFilter);
+  }
+
+  putWill(number: number, will: Uint8Array): void {
+    this.#spool.putWill(number, will);
+  }
+
+  removeWill(number: number): void {
+    this.#spool.removeWill(number);
+  }
+
+  removeSpooled(first: number): void {
+    this.#spool.remove(first);
+  }
+
+  trimSpooled(first: number, offsets: readonly number[]): void {
+    this.#spool.trim(first, offsets);
+  }
+
+  /** Messages for sessions whose rows cannot be trusted: nobody knows whose they were. */
+  #dropSpooled(firsts: readonly number[], wallMs: number): void {
+    this.#sql.begin.run();
+    this.#losses.begin(wallMs);
+    let lost = 0;
+    for (const first of firsts) lost += this.#spool.remove(first);
+    this.#losses.add({ lost, reason: 'damaged', bridge: null, from: wallMs, to: wallMs, topics: [] });
+    this.#sql.commit.run();
+    this.#losses.committed();
+    this.#spool.committed();
   }
 
   #insert(chunk: ChunkSpan, records: Buffer): void {

@@ -10,6 +10,9 @@ import { ByteWriter } from './byte-writer.js';
 import type { Names } from './dictionary.js';
 import { mergeLoss } from './loss.js';
 import { CHUNK_VERSION, writeRecord } from './record-codec.js';
+import type { SavedSubscription } from './session-store.js';
+import { SpoolBatch } from './spool-batch.js';
+import type { SpoolChanges } from './spool-book.js';
 import type { Loss } from './storage.js';
 
 /** First room for Records: a batch of a busy broker fits without growing often. */
@@ -20,7 +23,15 @@ export interface Floor {
   readonly held: readonly number[];
 }
 
-export class FormingBatch {
+/** A session's row, encoded when the batch is sealed. */
+interface SessionRow {
+  readonly clientId: string;
+  readonly state: () => Uint8Array;
+}
+
+export class FormingBatch implements SpoolChanges {
+  /** Counts batches from 1; they become durable in this order. */
+  readonly number: number;
   readonly callbacks: ((head: number) => void)[] = [];
   readonly texts: (readonly [number, string])[] = [];
   readonly routes: (readonly [number, string])[] = [];
@@ -29,6 +40,13 @@ export class FormingBatch {
   readonly bridges = new Map<string, { state: Uint8Array; delivered: number; lost: number }>();
   readonly retained = new Map<string, { readonly message: Message; readonly storedAtMs: number } | null>();
   readonly pairs = new Map<string, Map<string, Uint8Array | null>>();
+  /** null: removed. */
+  readonly sessions = new Map<number, SessionRow | null>();
+  readonly subscriptions = new Map<number, Map<string, SavedSubscription | null>>();
+  readonly wills = new Map<number, Uint8Array | null>();
+  readonly #spoolRemoved = new Set<number>();
+  readonly #spoolTrimmed = new Map<number, () => readonly number[]>();
+  #spool: SpoolBatch | undefined;
   readonly #losses = new Map<string, Loss>();
   readonly #records: ByteWriter;
   readonly #chunks: ChunkSpan[] = [];
@@ -38,12 +56,23 @@ export class FormingBatch {
   /** Whether there is anything in it that must reach the disk. */
   touched = false;
 
-  constructor(room: ArrayBuffer = new ArrayBuffer(RECORDS_BYTES_FIRST)) {
+  constructor(number: number, room: ArrayBuffer = new ArrayBuffer(RECORDS_BYTES_FIRST)) {
+    this.number = number;
     this.#records = new ByteWriter(room);
   }
 
   get recordsBytes(): number {
     return this.#records.length;
+  }
+
+  get spoolBytes(): number {
+    return this.#spool?.bytes ?? 0;
+  }
+
+  /** Messages for kept sessions. */
+  get spool(): SpoolBatch {
+    this.#spool ??= new SpoolBatch();
+    return this.#spool;
   }
 
   get hasRecords(): boolean {
@@ -92,6 +121,18 @@ export class FormingBatch {
     this.touched = true;
   }
 
+  removed(first: number): void {
+    this.#spool?.close(first);
+    this.#spoolTrimmed.delete(first);
+    this.#spoolRemoved.add(first);
+    this.touched = true;
+  }
+
+  trimmed(first: number, offsets: () => readonly number[]): void {
+    this.#spoolTrimmed.set(first, offsets);
+    this.touched = true;
+  }
+
   /** Puts everything into bytes. The batch must not be added to after this. */
   seal(floors: ReadonlyMap<number, Floor>): Batch {
     const bytes = new ByteWriter();
@@ -115,12 +156,38 @@ export class FormingBatch {
         else to.putPair(part, key, value);
       }
     }
+    this.#sealSessions(to);
     return {
       records: this.#records.release(),
       chunks: this.#chunks,
       operations: bytes.release(),
       operationsBytes: bytes.length,
+      spool: this.#spool?.seal(),
     };
+  }
+
+  #sealSessions(to: OperationWriter): void {
+    for (const [number, row] of this.sessions) {
+      if (row === null) to.removeSession(number);
+      else to.saveSession(number, row.clientId, row.state());
+    }
+    for (const [number, changes] of this.subscriptions) {
+      if (this.sessions.get(number) === null) continue;
+      for (const [topicFilter, subscription] of changes) {
+        if (subscription === null) to.removeSubscription(number, topicFilter);
+        else {
+          const { options, subscriptionIdentifier = 0 } = subscription;
+          to.putSubscription(number, topicFilter, options, subscriptionIdentifier);
+        }
+      }
+    }
+    for (const [number, will] of this.wills) {
+      if (this.sessions.get(number) === null) continue;
+      if (will === null) to.removeWill(number);
+      else to.putWill(number, will);
+    }
+    for (const first of this.#spoolRemoved) to.removeSpooled(first);
+    for (const [first, offsets] of this.#spoolTrimmed) to.trimSpooled(first, offsets());
   }
 }
 

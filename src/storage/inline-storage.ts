@@ -8,11 +8,22 @@ import type { Batch } from './batch.js';
 import { EngineHost } from './engine-host.js';
 import { frontLimits, type JournalSettings, limitsOf } from './limits.js';
 import { StorageFront } from './storage-front.js';
-import type { CommitOutcome, News, Opened, ReadAnswer, ReadRequest, Transport } from './transport.js';
+import type {
+  CommitOutcome,
+  News,
+  Opened,
+  ReadAnswer,
+  ReadRequest,
+  SpoolAnswer,
+  SpoolRequest,
+  Transport,
+} from './transport.js';
 
 export interface InlineOptions {
   readonly path: string;
   readonly config?: Partial<JournalSettings>;
+  /** What kept sessions may take, beside the journal's own `max_size`. */
+  readonly sessionsBytesMax?: number;
   readonly log?: Log;
   readonly clock?: Clock;
   /** True: nothing is committed, and no callback runs, before `commitNow()`. */
@@ -41,7 +52,7 @@ export class InlineStorage extends StorageFront {
       {
         path: options.path,
         maxCommitDelayMs: settings.max_commit_delay,
-        limits: frontLimits(settings),
+        limits: frontLimits(settings, options.sessionsBytesMax),
         log: options.log ?? silentLog,
         clock,
         endOfTurn: (run) => setImmediate(run),
@@ -118,6 +129,10 @@ class InlineTransport implements Transport {
 
   async read(request: ReadRequest): Promise<ReadAnswer> {
     return this.#open().read(request);
+  }
+
+  async readSpool(request: SpoolRequest): Promise<SpoolAnswer> {
+    return this.#open().readSpool(request);
   }
 
   async close(): Promise<void> {

@@ -28,19 +28,34 @@ export interface FrontLimits {
   readonly bufferBytesMax: number;
   /** A single Record larger than this would turn everything else out. */
   readonly recordBytesMax: number;
+  /** Messages for kept sessions that wait for the disk. */
+  readonly spoolBufferBytesMax: number;
+  /** All that sessions keep. */
+  readonly sessionsBytesMax: number;
 }
 
-export function frontLimits(settings: JournalSettings): FrontLimits {
+/** `broker.limits.max_sessions_bytes` where nobody says. */
+const SESSIONS_BYTES_MAX = 256 * 1024 * 1024;
+
+export function frontLimits(
+  settings: JournalSettings,
+  sessionsBytesMax: number = SESSIONS_BYTES_MAX,
+): FrontLimits {
   const eighth = Math.floor(settings.max_size / 8);
   return {
     commitBytesMax: Math.min(COMMIT_BYTES_MAX, Math.floor(eighth / 2)),
     turnBytesMax: Math.min(BUFFER_BYTES_MAX, eighth),
     bufferBytesMax: Math.min(BUFFER_BYTES_MAX, eighth),
     recordBytesMax: eighth,
+    spoolBufferBytesMax: BUFFER_BYTES_MAX,
+    sessionsBytesMax,
   };
 }
 
-/** `max_size` is shared out: the database, the WAL up to its checkpoint, and the largest batch on top of that. */
+/**
+ * `max_size` is shared out: the database, the WAL up to its checkpoint, and the largest batch on top of that. What
+ * sessions keep comes on top: neither may starve the other.
+ */
 export function limitsOf(
   path: string,
   settings: JournalSettings,

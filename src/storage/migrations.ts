@@ -14,6 +14,9 @@
  *               page and not the other's too
  *   loss        what was lost, why, of whom, when: merged per span
  *   retained, keyvalue, meta, damage
+ *   session     what outlives the process of an MQTT session; `subscription` and `will` beside it
+ *   spool       messages for such sessions, by their first offset in the spool's own count; `recipients` lies before
+ *               the messages, so that a start reads the one page and not the sixteen
  */
 
 export const MIGRATIONS: readonly string[] = [
@@ -47,6 +50,20 @@ export const MIGRATIONS: readonly string[] = [
   CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
   CREATE TABLE damage (
     id INTEGER PRIMARY KEY, at_ms REAL NOT NULL, file TEXT NOT NULL, reason TEXT NOT NULL, salvaged INTEGER NOT NULL
+  ) STRICT;
+  `,
+  `
+  CREATE TABLE session (
+    number INTEGER PRIMARY KEY, client TEXT NOT NULL, state BLOB NOT NULL
+  ) STRICT;
+  CREATE TABLE subscription (
+    session INTEGER NOT NULL, filter TEXT NOT NULL, options INTEGER NOT NULL, identifier INTEGER,
+    PRIMARY KEY (session, filter)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE will (session INTEGER PRIMARY KEY, will BLOB NOT NULL) STRICT;
+  CREATE TABLE spool (
+    first INTEGER PRIMARY KEY, count INTEGER NOT NULL, crc INTEGER NOT NULL, index_crc INTEGER NOT NULL,
+    recipients BLOB NOT NULL, bytes BLOB NOT NULL
   ) STRICT;
   `,
 ];

@@ -24,6 +24,7 @@ import { MIGRATIONS, SCHEMA_VERSION } from './migrations.js';
 import { visitSlots } from './record-codec.js';
 import type { RetentionLimits } from './retention.js';
 import { salvage } from './salvage.js';
+import { SpoolTable } from './spool-table.js';
 import type { Opened } from './transport.js';
 
 const FOLDER_MODE = 0o750;
@@ -76,7 +77,7 @@ function trusted(options: OpeningOptions): OpenJournal {
     checkTail(database);
     const engine = new Engine(database, options);
     // Reads every table but the journal itself.
-    const opened = engine.opened();
+    const opened = engine.opened(wallMs);
     writePid(path);
     return { engine, opened };
   } catch (fault) {
@@ -184,6 +185,7 @@ function checkTail(database: Database): void {
     if (crc32(bytes) !== crc) throw damaged(`the Records from ${first} on are not what was written`);
     visitSlots(bytes, first, () => true);
   }
+  new SpoolTable(database).checkTail(TAIL_CHUNKS);
 }
 
 /** The fault as a sentence that says what to do. */

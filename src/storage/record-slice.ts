@@ -1,9 +1,9 @@
 /** Chunks, as the database hands them out, become the Records that a lane asked for. */
 import { invariant } from '../core/error.js';
-import type { Content, Record } from '../core/record.js';
+import type { Record } from '../core/record.js';
 import type { Names } from './dictionary.js';
 import { readRecord, readRoutes, visitSlots } from './record-codec.js';
-import type { RecordSlice } from './storage.js';
+import type { RecordSlice, RetainedMessage } from './storage.js';
 import type { ReadAnswer } from './transport.js';
 
 export function sliceOf(
@@ -37,17 +37,17 @@ export function sliceOf(
   return { records, next };
 }
 
-/** The message of a chunk that holds just one: how retained messages are kept. */
-export function readChunkMessage(bytes: Uint8Array): Content & { readonly kind: 'message' } {
+/** The message of a chunk that holds just one: how retained messages are kept, and those of the spool handed out. */
+export function readChunkMessage(bytes: Uint8Array): RetainedMessage {
   const chunk = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-  let content: Content | undefined;
+  let record: Record | undefined;
   visitSlots(chunk, 0, (slot) => {
-    content = readRecord(chunk, slot, NO_NAMES).content;
+    record = readRecord(chunk, slot, NO_NAMES);
     return false;
   });
-  const found = content as Content | undefined;
-  invariant(found !== undefined && found.kind === 'message', 'a retained entry holds a message');
-  return found;
+  const found = record as Record | undefined;
+  invariant(found !== undefined && found.content.kind === 'message', 'an entry holds a message');
+  return { ...found.content, storedAtMs: found.acceptedAtMs };
 }
 
 const NO_NAMES: Names = { id: () => 0, text: () => undefined };

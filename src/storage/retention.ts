@@ -42,6 +42,10 @@ const OLDEST_ROWS = 16;
 /** Rows that a commit which needs room looks at for delivered Records before it takes waiting ones. */
 const ROOM_ROWS_MAX = 5000;
 const AGE_EVERY_MS = 60_000;
+/** What an estimate of the sessions' space does not see, such as half-empty pages. */
+const SESSIONS_SLACK = 1.25;
+/** SQLite's limit follows the sessions in steps of so many pages: 1 MiB. */
+const LIMIT_PAGES = 256;
 /** Free pages given back to the file system in one slice, where `max_size` was lowered. */
 const VACUUM_PAGES = 256;
 
@@ -59,6 +63,9 @@ export class Retention {
   readonly #limits: RetentionLimits;
   readonly #gauge: DatabaseGauge;
   readonly #pagesMax: number;
+  /** What the messages for kept sessions take of the file: no part of what the journal may have. */
+  readonly #sessionsBytes: () => number;
+  #pagesLimit = 0;
   /** Kept free for what must be written even where nothing may be appended: acknowledgements, states. */
   readonly #pagesReserved: number;
   readonly #lanes = new Map<number, LaneFloor>();
@@ -77,8 +84,15 @@ export class Retention {
   #oldestMs: number | null | undefined;
   #full = false;
 
-  constructor(database: Database, gauge: DatabaseGauge, losses: LossTable, limits: RetentionLimits) {
+  constructor(
+    database: Database,
+    gauge: DatabaseGauge,
+    losses: LossTable,
+    limits: RetentionLimits,
+    sessionsBytes: () => number,
+  ) {
     this.#database = database;
+    this.#sessionsBytes = sessionsBytes;
     this.#losses = losses;
     this.#limits = limits;
     this.#gauge = gauge;
@@ -87,7 +101,7 @@ export class Retention {
     this.#sql = prepare(database);
     this.#removed = Number(this.#sql.removed.get()?.value ?? 0);
     this.#removedBefore = this.#removed;
-    database.pragma(`max_page_count = ${this.#pagesMax}`);
+    this.#limitPages();
     for (const lane of loadFloors(database)) this.#lanes.set(lane.bit, lane);
     for (const { id, json } of this.#sql.routes.all()) this.defineRoute(id, json);
     this.#thinning = limits.whenFull === 'thin' ? new Thinning(database) : undefined;
@@ -117,8 +131,12 @@ export class Retention {
     return floorsJson(this.#lanes.values(), bridge);
   }
 
-  /** Before `bytes` are written: takes what may go until they fit, as far as that is possible. */
-  makeRoom(bytes: number): void {
+  /**
+   * Before `bytes` are written: takes what may go until they fit, as far as that is possible. `sessionsBytes` come on
+   * top, outside of what the journal may have.
+   */
+  makeRoom(bytes: number, sessionsBytes: number): void {
+    this.#limitPages(sessionsBytes);
     const needed = Math.ceil((bytes / this.#gauge.pageBytes) * 1.05) + 8;
     let rows = 0;
     while (this.#pagesFree() < needed + this.#pagesReserved) {
@@ -206,7 +224,20 @@ export class Retention {
 
   #pagesFree(): number {
     const pages = this.#gauge.pages;
-    return this.#pagesMax - pages + this.#gauge.freePages;
+    return this.#pagesMax + this.#sessionsPages() - pages + this.#gauge.freePages;
+  }
+
+  #sessionsPages(): number {
+    return Math.ceil(this.#sessionsBytes() / this.#gauge.pageBytes);
+  }
+
+  /** SQLite's own limit is the last resort: it stands beyond what is kept by reckoning. */
+  #limitPages(moreBytes = 0): void {
+    const bytes = (this.#sessionsBytes() + moreBytes) * SESSIONS_SLACK;
+    const pages = this.#pagesMax + Math.ceil(bytes / this.#gauge.pageBytes / LIMIT_PAGES) * LIMIT_PAGES;
+    if (pages === this.#pagesLimit) return;
+    this.#pagesLimit = pages;
+    this.#database.pragma(`max_page_count = ${pages}`);
   }
 
   #walBytes(): number {
@@ -341,7 +372,7 @@ export class Retention {
   }
 
   #isTooLarge(): boolean {
-    return this.#gauge.pages > this.#pagesMax;
+    return this.#gauge.pages > this.#pagesMax + this.#sessionsPages();
   }
 
   /** Gives pages back where the file is larger than it may be now. */
@@ -349,7 +380,8 @@ export class Retention {
     if (!this.#isTooLarge() || this.#gauge.freePages === 0) return false;
     const pages = this.#gauge.pages;
     this.#database.pragma(`incremental_vacuum(${VACUUM_PAGES})`);
-    this.#database.pragma(`max_page_count = ${this.#pagesMax}`);
+    this.#pagesLimit = 0;
+    this.#limitPages();
     return this.#gauge.pages < pages;
   }
 

@@ -18,7 +18,20 @@ const SKIP_FIRST = 1;
 const SKIPS_MAX = 64;
 
 /** Tables other than the journal's own, parents first. */
-const TABLES = ['lane', 'route', 'dictionary', 'ledger', 'bridge', 'loss', 'retained', 'keyvalue', 'damage'];
+const TABLES = [
+  'lane',
+  'route',
+  'dictionary',
+  'ledger',
+  'bridge',
+  'loss',
+  'retained',
+  'keyvalue',
+  'damage',
+  'session',
+  'subscription',
+  'will',
+];
 
 export interface Found {
   readonly at: number;
@@ -42,9 +55,11 @@ export function salvage(file: string, into: Database, found: Found): number {
     if (old !== undefined) {
       for (const table of TABLES) tolerate(() => copyTable(old, into, table));
       salvaged = copyChunks(old, into, found.bytesMax);
+      tolerate(() => copySpool(old, into));
       settleLedger(into, found.at);
     }
     moveHead(into);
+    moveSpoolHead(into);
     into
       .prepare<[number, string, string, number]>(
         'INSERT INTO damage (at_ms, file, reason, salvaged) VALUES (?, ?, ?, ?)',
@@ -125,6 +140,38 @@ function isWhole(row: ChunkRow): boolean {
     if (!isDamage(fault)) throw fault;
     return false;
   }
+}
+
+/** What is missing of it, nobody can count: the sessions' own states say what each has had. */
+function copySpool(old: Database, into: Database): void {
+  const put = into.prepare(
+    'INSERT INTO spool (first, count, crc, index_crc, recipients, bytes) VALUES (?, ?, ?, ?, ?, ?)',
+  );
+  const rows = old.prepare<
+    [],
+    {
+      first: number;
+      count: number;
+      crc: number;
+      index_crc: number;
+      recipients: Buffer;
+      bytes: Buffer;
+    }
+  >('SELECT first, count, crc, index_crc, recipients, bytes FROM spool ORDER BY first');
+  for (const { first, count, crc, index_crc, recipients, bytes } of rows.iterate()) {
+    if (crc32(bytes) !== crc || crc32(recipients) !== index_crc) continue;
+    put.run(first, count, crc, index_crc, recipients, bytes);
+  }
+}
+
+/** A session's state must not take a new message for one that it has had. */
+function moveSpoolHead(into: Database): void {
+  const last =
+    into.prepare<[], { head: number | null }>('SELECT max(first + count - 1) AS head FROM spool').get()
+      ?.head ?? 0;
+  into
+    .prepare<[string]>("INSERT OR REPLACE INTO meta (name, value) VALUES ('spoolHead', ?)")
+    .run(String((Math.floor(last / OFFSET_STEP) + 1) * OFFSET_STEP));
 }
 
 /** What was produced and is neither delivered, nor lost, nor here any more, was lost with the damage. */

@@ -22,7 +22,9 @@ import type { FrontLimits } from './limits.js';
 import { PairBook } from './pair-book.js';
 import { readChunkMessage, sliceOf } from './record-slice.js';
 import { RouteBook } from './route-book.js';
-import type { BridgeState, Ledger, Loss, RecordSlice, Storage } from './storage.js';
+import { SessionFront } from './session-front.js';
+import type { SessionStore } from './session-store.js';
+import type { BridgeState, Ledger, Loss, RecordSlice, RetainedMessage, Storage } from './storage.js';
 import type { CommitOutcome, News, Opened, Transport } from './transport.js';
 
 /** Rooms of committed batches, kept for the next ones. */
@@ -58,13 +60,15 @@ export class StorageFront implements Storage {
   readonly #listeners = new Set<(head: number) => void>();
   readonly #rooms: ArrayBuffer[] = [];
   readonly #dictionary = new Dictionary((id, text) => this.#forming.texts.push([id, text]));
-  #forming = new FormingBatch();
+  readonly #sessions: SessionFront;
+  #forming = new FormingBatch(1);
   /** Full batches that wait for their turn; more than one only while the disk is slower than the door. */
   #sealed: FormingBatch[] = [];
   #committing: FormingBatch | undefined;
   #sentAtMs = 0;
-  /** Bytes of Records in all batches but the forming one. */
+  /** Bytes of Records, and of messages for sessions, in all batches but the forming one. */
   #bytesWaiting = 0;
+  #spoolBytesWaiting = 0;
   #flushDue = false;
   #delay: Timer | undefined;
   #retained: readonly Uint8Array[] = [];
@@ -84,6 +88,27 @@ export class StorageFront implements Storage {
   constructor(options: FrontOptions, transport: Transport) {
     this.#options = options;
     this.#transport = transport;
+    const { limits, log, clock, path } = options;
+    this.#sessions = new SessionFront({
+      bytesMax: limits.sessionsBytesMax,
+      bufferBytesMax: limits.spoolBufferBytesMax,
+      forming: () => this.#forming,
+      bytesWaiting: () => this.#spoolBytesWaiting,
+      failing: () => this.#failing !== undefined,
+      touch: (urgent) => {
+        this.#forming.touched = true;
+        this.#wake(urgent);
+      },
+      read: (request) => transport.readSpool(request),
+      unread: (reason) => this.#unread(reason),
+      log,
+      clock,
+      path,
+    });
+  }
+
+  get sessions(): SessionStore {
+    return this.#sessions;
   }
 
   async start(): Promise<void> {
@@ -231,7 +256,7 @@ export class StorageFront implements Storage {
     if (found !== undefined) this.#floors.set(found.bit, { offset, held });
   }
 
-  *retained(): Iterable<MessageContent> {
+  *retained(): Iterable<RetainedMessage> {
     const chunks = this.#retained;
     this.#retained = [];
     for (const chunk of chunks) yield readChunkMessage(chunk);
@@ -283,7 +308,7 @@ export class StorageFront implements Storage {
     this.#failing?.timer?.cancel();
     this.#sealed = [];
     this.#committing = undefined;
-    this.#forming = new FormingBatch();
+    this.#forming = new FormingBatch(0);
   }
 
   #load(opened: Opened): void {
@@ -298,6 +323,7 @@ export class StorageFront implements Storage {
     for (const [name, bytes] of opened.bridges) this.#bridges.set(name, { bytes });
     for (const [part, key, value] of opened.pairs) this.#pairs.load(part, key, value);
     this.#retained = opened.retained;
+    this.#sessions.opened(opened.sessions);
     this.#hear(opened.news);
   }
 
@@ -314,7 +340,8 @@ export class StorageFront implements Storage {
   }
 
   #isLarge(): boolean {
-    return this.#forming.recordsBytes >= this.#options.limits.commitBytesMax;
+    const { recordsBytes, spoolBytes } = this.#forming;
+    return recordsBytes + spoolBytes >= this.#options.limits.commitBytesMax;
   }
 
   #whyFull(): string {
@@ -370,8 +397,9 @@ export class StorageFront implements Storage {
 
   #seal(): void {
     this.#bytesWaiting += this.#forming.recordsBytes;
+    this.#spoolBytesWaiting += this.#forming.spoolBytes;
     this.#sealed.push(this.#forming);
-    this.#forming = new FormingBatch(this.#rooms.pop());
+    this.#forming = new FormingBatch(this.#forming.number + 1, this.#rooms.pop());
     this.#delay?.cancel();
     this.#delay = undefined;
   }
@@ -402,6 +430,7 @@ export class StorageFront implements Storage {
     }
     this.#committing = undefined;
     this.#bytesWaiting -= batch.recordsBytes;
+    this.#spoolBytesWaiting -= batch.spoolBytes;
     this.#commits += 1;
     this.#commitMs = this.#options.clock.monotonicMs() - this.#sentAtMs;
     this.#recovered();
@@ -410,8 +439,10 @@ export class StorageFront implements Storage {
     this.#head = outcome.head;
     this.#hear(outcome.news);
     // The disk first: what its callers do now goes into the batch after the next.
+    this.#sessions.committedUpTo(batch.number);
     this.#pump();
     for (const then of batch.callbacks) then(outcome.head);
+    this.#sessions.tell();
     if (moved) for (const listener of this.#listeners) listener(outcome.head);
     if (this.#committing === undefined) this.#idle?.();
   }

@@ -14,6 +14,7 @@ import type { Part } from '../core/part.js';
 import type { Content, Record } from '../core/record.js';
 import type { Lane, Route } from '../core/route.js';
 import type { JournalSnapshot } from '../core/snapshot.js';
+import type { SessionStore } from './session-store.js';
 
 export interface Storage extends Part {
   /** Eight characters made with each new database: with gateway id and offset it names a message for ever. */
@@ -71,15 +72,23 @@ export interface Storage extends Part {
    * Retained messages by topic, as the database had them when `start()` resolved. They are handed over once: who
    * asks keeps them, and they are not held in memory a second time.
    */
-  retained(): Iterable<Content & { readonly kind: 'message' }>;
+  retained(): Iterable<RetainedMessage>;
   /** Sets the retained message of a topic; an empty payload removes it [MQTT5-3.3.1-6]. */
   putRetained(message: (Content & { readonly kind: 'message' })['message'], storedAtMs: number): void;
+
+  /** What MQTT sessions keep. */
+  readonly sessions: SessionStore;
 
   /** A durable key-value table: part, key → value. Small: all of a part's pairs are loaded at start. */
   keyValue(part: string): KeyValueDoor;
 
   snapshot(): JournalSnapshot;
 }
+
+export type RetainedMessage = Content & { readonly kind: 'message' } & {
+  /** As `putRetained` was told; its Message Expiry counts from there. */
+  readonly storedAtMs: number;
+};
 
 export interface RecordSlice {
   readonly records: readonly Record[];

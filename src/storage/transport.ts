@@ -3,6 +3,7 @@
  * in the simulator and in tests. One commit is under way at a time; reads may overlap it.
  */
 import type { Batch } from './batch.js';
+import type { OpenedSessions } from './spool-table.js';
 import type { Loss } from './storage.js';
 
 /** What the database held when it was opened. */
@@ -17,6 +18,7 @@ export interface Opened {
   readonly pairs: readonly (readonly [part: string, key: string, value: Uint8Array])[];
   /** Chunks of one Record each. */
   readonly retained: readonly Uint8Array[];
+  readonly sessions: OpenedSessions;
   readonly news: News;
   /** What happened on the way, for the log. */
   readonly notes: readonly string[];
@@ -68,12 +70,28 @@ export interface ReadAnswer {
   readonly failed?: string;
 }
 
+/** Messages of the spool by their offsets, ascending. */
+export interface SpoolRequest {
+  readonly offsets: readonly number[];
+  readonly bytesMax: number;
+}
+
+export interface SpoolAnswer {
+  /** Chunks of one Record each, one behind the other. */
+  readonly bytes: ArrayBuffer;
+  /** start, end of each in `bytes`, for the first of the offsets asked for; 0, 0 where it cannot be read. */
+  readonly spans: readonly number[];
+  /** Why the disk could not be read; nothing else here counts then. */
+  readonly failed?: string;
+}
+
 export interface Transport {
   /** False once nothing that is under way will ever be answered. */
   readonly alive: boolean;
   open(listen: (news: News) => void): Promise<Opened>;
   commit(batch: Batch, wallMs: number, done: (outcome: CommitOutcome) => void): void;
   read(request: ReadRequest): Promise<ReadAnswer>;
+  readSpool(request: SpoolRequest): Promise<SpoolAnswer>;
   /** Closes the database. Bounded in time. */
   close(): Promise<void>;
 }

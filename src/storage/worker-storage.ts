@@ -7,15 +7,26 @@ import { Worker } from 'node:worker_threads';
 import type { Clock } from '../core/clock.js';
 import { GodwitError, reasonOf } from '../core/error.js';
 import type { Log } from '../core/log.js';
-import type { Batch } from './batch.js';
+import { type Batch, buffersOf } from './batch.js';
 import { frontLimits, type JournalSettings, limitsOf } from './limits.js';
 import { StorageFront } from './storage-front.js';
-import type { CommitOutcome, News, Opened, ReadAnswer, ReadRequest, Transport } from './transport.js';
+import type {
+  CommitOutcome,
+  News,
+  Opened,
+  ReadAnswer,
+  ReadRequest,
+  SpoolAnswer,
+  SpoolRequest,
+  Transport,
+} from './transport.js';
 import type { FromWorker, ToWorker, WorkerData } from './worker-protocol.js';
 
 export interface WorkerStorageOptions {
   readonly path: string;
   readonly config: JournalSettings;
+  /** What kept sessions may take, beside the journal's own `max_size`. */
+  readonly sessionsBytesMax?: number;
   readonly log: Log;
   readonly clock: Clock;
   /** The worker died: the process must end. */
@@ -33,7 +44,7 @@ export class WorkerStorage extends StorageFront {
       {
         path: options.path,
         maxCommitDelayMs: options.config.max_commit_delay,
-        limits: frontLimits(options.config),
+        limits: frontLimits(options.config, options.sessionsBytesMax),
         log: options.log,
         clock: options.clock,
         endOfTurn: (run) => setImmediate(run),
@@ -46,6 +57,7 @@ export class WorkerStorage extends StorageFront {
 class WorkerTransport implements Transport {
   readonly #options: WorkerStorageOptions;
   readonly #reads = new Map<number, (answer: ReadAnswer) => void>();
+  readonly #spoolReads = new Map<number, (answer: SpoolAnswer) => void>();
   #worker: Worker | undefined;
   #nextRead = 1;
   #done: ((outcome: CommitOutcome) => void) | undefined;
@@ -92,7 +104,7 @@ class WorkerTransport implements Transport {
 
   commit(batch: Batch, wallMs: number, done: (outcome: CommitOutcome) => void): void {
     this.#done = done;
-    this.#say({ kind: 'commit', batch, wallMs }, [batch.records, batch.operations]);
+    this.#say({ kind: 'commit', batch, wallMs }, buffersOf(batch));
   }
 
   read(request: ReadRequest): Promise<ReadAnswer> {
@@ -101,6 +113,15 @@ class WorkerTransport implements Transport {
     return new Promise((resolve) => {
       this.#reads.set(id, resolve);
       this.#say({ kind: 'read', id, request });
+    });
+  }
+
+  readSpool(request: SpoolRequest): Promise<SpoolAnswer> {
+    const id = this.#nextRead;
+    this.#nextRead += 1;
+    return new Promise((resolve) => {
+      this.#spoolReads.set(id, resolve);
+      this.#say({ kind: 'readSpool', id, request });
     });
   }
 
@@ -133,6 +154,10 @@ class WorkerTransport implements Transport {
       case 'answer':
         this.#reads.get(message.id)?.(message.answer);
         this.#reads.delete(message.id);
+        return;
+      case 'spoolAnswer':
+        this.#spoolReads.get(message.id)?.(message.answer);
+        this.#spoolReads.delete(message.id);
         return;
       case 'news':
         listen(message.news);

@@ -5,6 +5,7 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { GodwitError, invariant, reasonOf } from '../core/error.js';
+import { buffersOf } from './batch.js';
 import { EngineHost } from './engine-host.js';
 import type { FromWorker, ToWorker, WorkerData } from './worker-protocol.js';
 
@@ -47,7 +48,7 @@ function serve(host: EngineHost): void {
     switch (message.kind) {
       case 'commit': {
         const outcome = host.commit(message.batch, message.wallMs);
-        say({ kind: 'outcome', outcome }, [outcome.batch.records, outcome.batch.operations]);
+        say({ kind: 'outcome', outcome }, buffersOf(outcome.batch));
         soon();
         if (rest === undefined) rest = setTimeout(() => host.rest(), REST_AFTER_MS);
         else rest.refresh();
@@ -56,6 +57,11 @@ function serve(host: EngineHost): void {
       case 'read': {
         const answer = host.read(message.request);
         say({ kind: 'answer', id: message.id, answer }, [answer.bytes]);
+        return;
+      }
+      case 'readSpool': {
+        const answer = host.readSpool(message.request);
+        say({ kind: 'spoolAnswer', id: message.id, answer }, [answer.bytes]);
         return;
       }
       case 'close':

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Message } from '../../../src/core/message.js';
 import type { Content } from '../../../src/core/record.js';
 import type { SampleSet } from '../../../src/core/sample.js';
-import type { Loss, Storage } from '../../../src/storage/storage.js';
+import type { Loss, RetainedMessage, Storage } from '../../../src/storage/storage.js';
 import { type RunningBroker, startBroker, until } from '../../support/broker-fixture.js';
 import { RawClient, text } from '../../support/raw-client.js';
 
@@ -33,8 +33,8 @@ class SlowStorage implements Pick<Storage, 'append' | 'afterCommit' | 'putRetain
     else this.kept.set(message.topic, message);
   }
 
-  *retained(): Iterable<{ readonly kind: 'message'; readonly message: Message }> {
-    for (const message of this.kept.values()) yield { kind: 'message', message };
+  *retained(): Iterable<RetainedMessage> {
+    for (const message of this.kept.values()) yield { kind: 'message', message, storedAtMs: 0 };
   }
 
   lose(loss: Loss): void {

@@ -208,7 +208,9 @@ test('retained messages come back after a restart; an empty payload removes one 
   await first.journal.stop();
   const { journal } = await heldJournal({ path });
   const retained = [...journal.retained()];
-  expect(retained).toEqual([{ kind: 'message', message: { ...message, payload: Buffer.from('two') } }]);
+  expect(retained).toEqual([
+    { kind: 'message', message: { ...message, payload: Buffer.from('two') }, storedAtMs: 2 },
+  ]);
 });
 
 test('pairs of a part are its own, and come back after a restart', async () => {

@@ -126,7 +126,8 @@ test('a worker that dies ends the process, and calls nobody back', async () => {
       const news = { bytes: 0, records: 0, oldestMs: null, newestMs: null, full: false, evicted: [] };
       parentPort.on('message', () => { throw new Error('the disk controller is gone'); });
       parentPort.postMessage({ kind: 'opened', opened: { journalId: 'abcdefgh', head: 0, texts: [], routes: [],
-        lanes: [], ledgers: [], bridges: [], pairs: [], retained: [], news, notes: [] } });
+        lanes: [], ledgers: [], bridges: [], pairs: [], retained: [], news, notes: [],
+        sessions: { rows: [], subscriptions: [], wills: [], spool: [], spoolHead: 0 } } });
     `)}`,
   );
   const fatal = await new Promise<Error>((resolve, reject) => {
