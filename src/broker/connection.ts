@@ -10,7 +10,7 @@
  */
 
 import { Decoder } from '../mqtt/decoder.js';
-import { encodeWithin, PublishTemplate } from '../mqtt/encoder.js';
+import { encodedSize, encodeWithin, PublishTemplate } from '../mqtt/encoder.js';
 import type {
   AckPacket,
   ConnectPacket,
@@ -86,6 +86,8 @@ export class Connection implements TransportUser, Publisher {
   #intake: Intake | undefined;
   #outgoingAliases: OutgoingAliases | undefined;
   #lastPacketMs: number;
+  /** Of the client, from its CONNECT on. */
+  #maximumPacketSize = Number.POSITIVE_INFINITY;
   #paused = false;
 
   constructor(transport: Transport, around: Surroundings, connectTimeoutMs: number) {
@@ -212,7 +214,7 @@ export class Connection implements TransportUser, Publisher {
       if (this.#state === 'connected') this.#packet(decoded.packet);
       else if (this.#state === 'authenticating') this.#authenticating(decoded.packet);
       else this.#first(decoded.packet);
-      if (this.#state !== 'connected') return;
+      if (this.#state !== 'connected' && this.#state !== 'authenticating') return;
     }
     if ((this.#intake?.unacknowledged ?? 0) >= this.#around.capabilities.receiveMaximum) this.#pause();
     else if (this.#outbox.pendingBytes > UNREAD_BYTES_MAX) this.#pause();
@@ -270,6 +272,7 @@ export class Connection implements TransportUser, Publisher {
       this.#refuseSilently(`the first packet was ${packet.type.toUpperCase()}, not CONNECT`);
       return;
     }
+    this.#maximumPacketSize = packet.properties?.maximumPacketSize ?? Number.POSITIVE_INFINITY;
     const { guard, exchange } = this.#around;
     const verdict = guard.arrived(this.remoteAddress, exchange.nowMs);
     if (verdict !== 'welcome') {
@@ -380,6 +383,13 @@ export class Connection implements TransportUser, Publisher {
       this.#refuse(agreed.version, ReasonCode.notAuthorized, 'not authorized to publish the Will');
       return;
     }
+    const properties = agreed.told === undefined ? undefined : { ...agreed.told, ...proof };
+    const success = { type: 'connack', reasonCode: ReasonCode.success, properties } as const;
+    // Before anyone is taken over for a client that cannot be told what it has [MQTT5-3.1.2-24].
+    if (encodedSize({ ...success, sessionPresent: false }, agreed.version) > this.#maximumPacketSize) {
+      this.#refuse(agreed.version, ReasonCode.packetTooLarge, 'CONNACK exceeds Maximum Packet Size');
+      return;
+    }
     const old = around.sessions.get(agreed.clientId);
     if (old !== undefined) around.connected(old)?.takenOver();
     if (!around.admit(this)) {
@@ -400,12 +410,7 @@ export class Connection implements TransportUser, Publisher {
     this.#state = 'connected';
     this.#intake = new Intake(this, session, agreed.version, this.#identity!, around);
     if (agreed.topicAliasMaximum > 0) this.#outgoingAliases = new OutgoingAliases(agreed.topicAliasMaximum);
-    this.#send({
-      type: 'connack',
-      sessionPresent,
-      reasonCode: ReasonCode.success,
-      ...(agreed.told === undefined ? {} : { properties: { ...agreed.told, ...proof } }),
-    });
+    this.#send({ ...success, sessionPresent });
     around.sessionsMoved();
     around.wake(this, this.#keepAliveEndMs);
     around.report(this, 'connected', '');
@@ -467,6 +472,7 @@ export class Connection implements TransportUser, Publisher {
       packetIdentifier: packet.packetIdentifier,
       reasonCodes: granted.reasonCodes,
     });
+    if (this.#state !== 'connected') return;
     for (const subscription of granted.withRetained) this.#around.exchange.sendRetained(subscription);
   }
 
@@ -519,7 +525,7 @@ export class Connection implements TransportUser, Publisher {
         ...(version === 5 ? { properties: { reasonString: why } } : {}),
       },
       version,
-      this.#agreed?.maximumPacketSize ?? Number.POSITIVE_INFINITY,
+      this.#maximumPacketSize,
     );
     if (bytes !== undefined) this.#outbox.packet(bytes);
     this.#refuseSilently(why);
@@ -568,6 +574,14 @@ export class Connection implements TransportUser, Publisher {
     const said = problemInformation || packet.type === 'disconnect' ? packet : withoutProblem(packet);
     const bytes = encodeWithin(said, version, maximumPacketSize);
     if (bytes !== undefined) this.#outbox.packet(bytes);
+    else if (packet.type !== 'disconnect') this.#unsendable(packet);
+  }
+
+  /** An answer larger than Maximum Packet Size: the client must not get it, and would wait for it for ever. */
+  #unsendable(packet: Packet): void {
+    const why = `${packet.type.toUpperCase()} exceeds Maximum Packet Size`;
+    if (this.#state === 'connected') this.close(ReasonCode.packetTooLarge, why);
+    else this.#refuse(5, ReasonCode.packetTooLarge, why);
   }
 
   get #keepAliveEndMs(): number {
