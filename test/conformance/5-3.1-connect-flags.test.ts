@@ -144,8 +144,9 @@ test('Clean Start 1 also forgets what was in flight: the same QoS 2 identifier i
   await again.take('pubrec');
   again.send('62 02 00 09');
   await again.take('pubcomp');
-  expect((await delivered(watcher)).payload.toString()).toBe('one');
-  expect((await delivered(watcher)).payload.toString()).toBe('two');
+  // A server may pass a QoS 2 message on at once, or at PUBREL, which the first one never got.
+  const [one, two] = [await delivered(watcher), await before(watcher, again, topic, 2)];
+  expect([one, ...two].map(({ payload }) => payload.toString()).at(-1)).toBe('two');
 });
 
 for (const ending of ['DISCONNECT', 'connection loss'] as const) {

@@ -1,5 +1,6 @@
 /** A peer whose clients speak 5.0, and what nearly every test of that version asks of it. */
 import type { Connect } from './build.js';
+import { subscribed } from './flow.js';
 import { type Bench, type Connected, type PeerOptions, usePeer } from './peer.js';
 import { type Given, P } from './property.js';
 import type { RawClient } from './raw-client.js';
@@ -42,9 +43,14 @@ export class Five {
     return (await this.connectKept(clientId, options)).client;
   }
 
-  /** A second and a half go by on the peer's clock: so long it bears the silence of a client with Keep Alive 1. */
+  /** Two seconds go by on the peer's clock: so long it holds back a Will with that delay. */
   async timePasses(): Promise<void> {
-    await (await this.client({ keepAlive: 1 })).closed();
+    const topic = this.unique('time');
+    const watcher = await this.client();
+    await subscribed(watcher, [topic]);
+    const will = { topic, properties: [[P.willDelayInterval, 2] as const] };
+    (await this.kept(this.unique('clock'), { will })).end();
+    await watcher.take('publish');
   }
 }
 

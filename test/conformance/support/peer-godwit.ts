@@ -34,6 +34,8 @@ export class GodwitPeer implements Peer {
           ...(limits.maxKeepAliveSeconds === undefined
             ? {}
             : { max_keepalive: `${limits.maxKeepAliveSeconds}s` }),
+          ...(limits.maximumQos === undefined ? {} : { maximum_qos: limits.maximumQos }),
+          ...(limits.retainAvailable === undefined ? {} : { retain_available: limits.retainAvailable }),
         },
       },
     });

@@ -18,11 +18,14 @@ export class MosquittoPeer implements Peer {
 
   async start(): Promise<void> {
     this.port ||= await freePort();
-    const { maxPacketSize, maxInflight, maxKeepAliveSeconds, guarded } = this.#options;
+    const { maxPacketSize, maxInflight, maxKeepAliveSeconds, guarded, maximumQos, retainAvailable } =
+      this.#options;
     this.#running = await runningMosquitto(this.#scratch.folder, this.port, [
       ...(maxPacketSize === undefined ? [] : [`max_packet_size ${maxPacketSize}`]),
       ...(maxInflight === undefined ? [] : [`max_inflight_messages ${maxInflight}`]),
       ...(guarded === true ? this.#guard() : []),
+      ...(maximumQos === undefined ? [] : [`max_qos ${maximumQos}`]),
+      ...(retainAvailable === false ? ['retain_available false'] : []),
       ...(maxKeepAliveSeconds === undefined ? [] : [`max_keepalive ${maxKeepAliveSeconds}`]),
     ]);
   }

@@ -16,6 +16,8 @@ export interface PeerOptions {
   readonly maxPacketSize?: number;
   readonly maxInflight?: number;
   readonly maxKeepAliveSeconds?: number;
+  readonly maximumQos?: 0 | 1;
+  readonly retainAvailable?: false;
   /** Topics below `forbidden/` may be neither published nor subscribed to, and whoever gives a user name is refused. */
   readonly guarded?: boolean;
 }
