@@ -172,7 +172,7 @@ export class Broker implements Part {
           socketsMax: limits.max_connections + SURPLUS_SOCKETS_MAX,
           handshakeTimeoutMs: limits.connect_timeout,
           maximumPacketSize: capabilities.maximumPacketSize,
-          accept: (transport) => this.#accept(transport),
+          accept: (transport) => this.accept(transport),
           refused: (address, why) => this.#refusedEarly(address, why),
         }),
     );
@@ -297,7 +297,8 @@ export class Broker implements Part {
     this.#options.log.debug({ address, why }, 'Client refused');
   }
 
-  #accept(transport: Transport): TransportUser | undefined {
+  /** A client's stream, whatever listener it came in by. Undefined: there are too many, it is to be closed. */
+  accept(transport: Transport): TransportUser | undefined {
     const { max_connections: connectionsMax, connect_timeout: connectTimeoutMs } =
       this.#options.config.limits;
     if (!this.#running || this.#connections.size >= connectionsMax + SURPLUS_SOCKETS_MAX) {
