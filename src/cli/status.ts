@@ -55,7 +55,20 @@ export function renderStatus(snapshot: Snapshot): string {
   lines.push(
     `journal ${journal.state}  ${journal.records} records, ${(journal.bytes / 2 ** 20).toFixed(1)} MiB in ${journal.path}${because(journal.reason)}`,
   );
+  for (const { lost, reason, bridge, from, to, topics } of (journal.losses ?? []).slice(-LOSSES_SHOWN)) {
+    lines.push(
+      `lost    ${lost} ${reason}${bridge === null ? '' : ` for ${bridge}`}  ${spanText(from, to)}  ${topics.slice(0, 3).join(' ')}${topics.length > 3 ? ' …' : ''}`,
+    );
+  }
   return `${lines.join('\n')}\n`;
+}
+
+/** The newest are what a person looks for; `godwit journal` has more. */
+const LOSSES_SHOWN = 5;
+
+export function spanText(from: number, to: number): string {
+  const [a, b] = [from, to].map((ms) => new Date(ms).toISOString().slice(0, 19));
+  return a === b ? `${a}Z` : `${a}Z to ${b}Z`;
 }
 
 function because(reason: string | undefined): string {

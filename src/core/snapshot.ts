@@ -105,6 +105,12 @@ export interface JournalSnapshot {
     readonly to: number;
     readonly topics: readonly string[];
   }[];
+  /** All that was lost since the journal was made, by reason and bridge. */
+  readonly lost?: readonly {
+    readonly reason: string;
+    readonly bridge: string | null;
+    readonly lost: number;
+  }[];
   /** Databases that could not be trusted and were set aside, with the number of Records brought over. */
   readonly damage?: readonly {
     readonly at: number;

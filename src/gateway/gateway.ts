@@ -23,6 +23,7 @@ import { Mapper } from '../mapping/rule-mapper.js';
 import { WorkerStorage } from '../storage/worker-storage.js';
 import { WebServer } from '../web/server.js';
 import { ClockTrust } from './clock-trust.js';
+import { LossTeller } from './loss-teller.js';
 import { Pipeline } from './pipeline.js';
 import { anonymousUntilRestart, planChange } from './plan.js';
 import { RoutingTable } from './routing.js';
@@ -135,6 +136,25 @@ export class Gateway {
         async () => this.#publishStatus('online'),
         async () => this.#publishStatus('shutdown'),
       ),
+      new LossTeller({
+        topic: `godwit/${config.gateway.id}/losses`,
+        storage: this.#storage,
+        publish: (message) => {
+          let taken = true;
+          this.#broker.publish(
+            { kind: 'message', message },
+            {
+              urgent: false,
+              accepted: (ok) => {
+                taken = ok;
+              },
+            },
+          );
+          return taken;
+        },
+        clock: this.#clock,
+        log: this.#log,
+      }),
       this.#pipeline,
       part(
         'drivers',

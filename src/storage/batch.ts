@@ -49,6 +49,8 @@ export interface Operations {
   produced(bridge: string, count: number): void;
   saveBridge(name: string, state: Uint8Array, delivered: number, lost: number): void;
   lose(loss: Loss): void;
+  /** The span with this id was told with so many lost: it ends there. */
+  lossTold(id: number, lost: number): void;
   /** `needed` from the offset on, and those before it that are still under way. */
   keepFrom(bit: number, offset: number, held: readonly number[]): void;
   putRetained(topic: string, message: Uint8Array, storedAtMs: number): void;
@@ -75,6 +77,7 @@ const TAG = {
   produced: 4,
   bridge: 5,
   loss: 6,
+  lossTold: 40,
   keepFrom: 7,
   putRetained: 8,
   removeRetained: 9,
@@ -134,6 +137,12 @@ export class OperationWriter implements Operations {
   lose(loss: Loss): void {
     this.#to.u8(TAG.loss);
     this.#to.text(JSON.stringify(loss));
+  }
+
+  lossTold(id: number, lost: number): void {
+    this.#to.u8(TAG.lossTold);
+    this.#to.varint(id);
+    this.#to.varint(lost);
   }
 
   keepFrom(bit: number, offset: number, held: readonly number[]): void {
@@ -245,6 +254,9 @@ function applyOne(from: ByteReader, to: Operations): void {
       break;
     case TAG.loss:
       to.lose(JSON.parse(from.text()) as Loss);
+      break;
+    case TAG.lossTold:
+      to.lossTold(from.varint(), from.varint());
       break;
     case TAG.keepFrom:
       to.keepFrom(from.varint(), from.varint(), offsets(from));

@@ -208,7 +208,7 @@ export class Engine implements Operations {
       ...this.#retention.figures(this.#head),
       newestMs: this.#newestMs,
       evicted: this.#losses.takeEvicted(),
-      ...(losses !== undefined && { losses }),
+      ...losses,
       ...(tellDamage && { damage: this.#damage }),
     };
   }
@@ -258,6 +258,10 @@ export class Engine implements Operations {
 
   lose(loss: Loss): void {
     this.#losses.add(loss);
+  }
+
+  lossTold(id: number, lost: number): void {
+    this.#losses.told(id, lost);
   }
 
   keepFrom(bit: number, offset: number, held: readonly number[]): void {

@@ -48,6 +48,7 @@ export class FormingBatch implements SpoolChanges {
   readonly #spoolTrimmed = new Map<number, () => readonly number[]>();
   #spool: SpoolBatch | undefined;
   readonly #losses = new Map<string, Loss>();
+  readonly lossesTold: (readonly [id: number, lost: number])[] = [];
   readonly #records: ByteWriter;
   readonly #chunks: ChunkSpan[] = [];
   #chunk: ChunkSpan | undefined;
@@ -145,6 +146,7 @@ export class FormingBatch implements SpoolChanges {
     for (const [name, { state, delivered, lost }] of this.bridges)
       to.saveBridge(name, state, delivered, lost);
     for (const loss of this.#losses.values()) to.lose(loss);
+    for (const [id, lost] of this.lossesTold) to.lossTold(id, lost);
     for (const [bit, { offset, held }] of floors) to.keepFrom(bit, offset, held);
     for (const [topic, entry] of this.retained) {
       if (entry === null) to.removeRetained(topic);

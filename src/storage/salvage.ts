@@ -9,6 +9,7 @@
 import { crc32 } from 'node:zlib';
 import { type Database, isDamage, openForSalvage } from './database.js';
 import { loadFloors, needs } from './lane-floor.js';
+import { LOSS_TOLD } from './loss-table.js';
 import { readRoutes, visitSlots } from './record-codec.js';
 
 /** Offsets after a damage begin behind the next multiple of this: further than any journal has got. */
@@ -54,6 +55,7 @@ export function salvage(file: string, into: Database, found: Found): number {
   into.transaction(() => {
     if (old !== undefined) {
       for (const table of TABLES) tolerate(() => copyTable(old, into, table));
+      tolerate(() => copyToldMark(old, into));
       salvaged = copyChunks(old, into, found.bytesMax);
       tolerate(() => copySpool(old, into));
       settleLedger(into, found.at);
@@ -94,6 +96,17 @@ function copyTable(old: Database, into: Database, table: string): void {
     .iterate()) {
     put.run(...row);
   }
+}
+
+/** Where it cannot be read, losses are told again: better twice than never. */
+function copyToldMark(old: Database, into: Database): void {
+  const told = old
+    .prepare<[string], { value: string }>('SELECT value FROM meta WHERE name = ?')
+    .get(LOSS_TOLD);
+  if (told === undefined) return;
+  into
+    .prepare<[string, string]>('INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)')
+    .run(LOSS_TOLD, told.value);
 }
 
 function copyChunks(old: Database, into: Database, bytesMax: number): number {

@@ -24,7 +24,16 @@ import { readChunkMessage, sliceOf } from './record-slice.js';
 import { RouteBook } from './route-book.js';
 import { SessionFront } from './session-front.js';
 import type { SessionStore } from './session-store.js';
-import type { BridgeState, Ledger, Loss, RecordSlice, RetainedMessage, Storage } from './storage.js';
+import type {
+  BridgeState,
+  Ledger,
+  Loss,
+  LostTotal,
+  RecordSlice,
+  RetainedMessage,
+  Storage,
+  UntoldLoss,
+} from './storage.js';
 import type { CommitOutcome, News, Opened, Transport } from './transport.js';
 
 /** Rooms of committed batches, kept for the next ones. */
@@ -77,6 +86,9 @@ export class StorageFront implements Storage {
   #state: 'new' | 'open' | 'stopping' | 'closed' = 'new';
   #news: News | undefined;
   #losses: readonly Loss[] = [];
+  readonly #toldNow = new Set<number>();
+  #untold: readonly UntoldLoss[] = [];
+  #lost: readonly LostTotal[] = [];
   #damage: JournalSnapshot['damage'] = [];
   #failing: { readonly sinceMs: number; tries: number; reason: string; timer: Timer | undefined } | undefined;
   #readFails = false;
@@ -250,6 +262,22 @@ export class StorageFront implements Storage {
     this.#touch();
   }
 
+  untoldLosses(): readonly UntoldLoss[] {
+    return this.#untold;
+  }
+
+  lossesTold(told: readonly UntoldLoss[]): void {
+    for (const { id, lost } of told) this.#forming.lossesTold.push([id, lost]);
+    const ids = new Set(told.map(({ id }) => id));
+    this.#untold = this.#untold.filter(({ id }) => !ids.has(id));
+    // What is on its way from the database may still name them.
+    for (const id of ids) this.#toldNow.add(id);
+    this.#forming.callbacks.push(() => {
+      for (const id of ids) this.#toldNow.delete(id);
+    });
+    this.#touch();
+  }
+
   keepFrom(bridge: string, lane: Lane, offset: number, held: readonly number[] = []): void {
     const found = this.#routes.lane(bridge, lane);
     // Travels with the next commit: it only matters when the journal trims.
@@ -292,6 +320,7 @@ export class StorageFront implements Storage {
       commitMs: this.#commitMs,
       bytesAppended: this.#bytesAppended,
       losses: this.#losses,
+      lost: this.#lost,
       damage: this.#damage,
     };
   }
@@ -331,6 +360,8 @@ export class StorageFront implements Storage {
     this.#news = news;
     for (const [bridge, count] of news.evicted) this.#ledger.moved(bridge, { delivered: 0, lost: count });
     if (news.losses !== undefined) this.#losses = news.losses;
+    if (news.untold !== undefined) this.#untold = news.untold.filter(({ id }) => !this.#toldNow.has(id));
+    if (news.lost !== undefined) this.#lost = news.lost;
     if (news.damage !== undefined) this.#damage = news.damage;
   }
 

@@ -61,6 +61,13 @@ export interface Storage extends Part {
   ledger(bridge: string): Ledger;
   /** Counts messages or readings that were accepted by nobody or are given up, with the reason. */
   lose(loss: Loss): void;
+  /** Spans that nobody has been told of yet, oldest first; not all of them where there are many. */
+  untoldLosses(): readonly UntoldLoss[];
+  /**
+   * These spans were told, in the transaction of whatever tells them that is given in the same turn. A span that
+   * has grown meanwhile ends at what was told, and the rest begins a new one: nothing is told twice or never.
+   */
+  lossesTold(told: readonly UntoldLoss[]): void;
   /**
    * What a lane still needs: Records from `offset` on, and those before it that are `held` (under way, not
    * acknowledged yet). The others may go when the journal trims. Needed Records that must go nevertheless are
@@ -115,4 +122,16 @@ export interface Loss {
   readonly from: number;
   readonly to: number;
   readonly topics: readonly string[];
+}
+
+/** A span of losses as the database has it now. */
+export interface UntoldLoss extends Loss {
+  readonly id: number;
+}
+
+/** All that was ever lost for one reason, of one bridge. */
+export interface LostTotal {
+  readonly reason: Loss['reason'];
+  readonly bridge: string | null;
+  readonly lost: number;
 }

@@ -4,7 +4,7 @@
  */
 import type { Batch } from './batch.js';
 import type { OpenedSessions } from './spool-table.js';
-import type { Loss } from './storage.js';
+import type { Loss, LostTotal, UntoldLoss } from './storage.js';
 
 /** What the database held when it was opened. */
 export interface Opened {
@@ -36,6 +36,8 @@ export interface News {
   readonly evicted: readonly (readonly [bridge: string, count: number])[];
   /** Present when they changed. */
   readonly losses?: readonly Loss[];
+  readonly untold?: readonly UntoldLoss[];
+  readonly lost?: readonly LostTotal[];
   readonly damage?: readonly Damage[];
 }
 

@@ -155,6 +155,15 @@ const METRICS: readonly Metric[] = [
   ),
   each('bridges', 'gauge', 'bridge_eta_seconds', 'Until nothing waits at the present rate.', (b) => b.eta),
   each('bridges', 'counter', 'bridge_delivered_total', 'Messages delivered.', (b) => b.delivered),
+  {
+    name: 'godwit_lost_total',
+    type: 'counter',
+    help: 'Messages lost since the journal was made, by reason and bridge; no bridge: none would have carried them.',
+    values: ({ journal }) =>
+      (journal.lost ?? []).map(
+        ({ reason, bridge, lost }) => [{ reason, bridge: bridge ?? '' }, lost] as const,
+      ),
+  },
   each('bridges', 'counter', 'bridge_lost_total', 'Messages lost for a stated reason.', (b) => b.lost),
   each(
     'bridges',

@@ -53,3 +53,15 @@ test('what is not known, or not there, is left out', () => {
 test('a label is escaped', () => {
   expect(metricsText(aSnapshot({ gateway: 'a"b\\c\nd' }))).toContain('gateway="a\\"b\\\\c\\nd"');
 });
+
+test('what was lost is counted by reason and bridge', () => {
+  const snapshot = aSnapshot();
+  const lost = [
+    { reason: 'evicted', bridge: 'cloud', lost: 250 },
+    { reason: 'full', bridge: null, lost: 3 },
+  ];
+  const text = metricsText({ ...snapshot, journal: { ...snapshot.journal, lost } });
+  expect(text).toContain('# TYPE godwit_lost_total counter\n');
+  expect(text).toContain('godwit_lost_total{reason="evicted",bridge="cloud"} 250\n');
+  expect(text).toContain('godwit_lost_total{reason="full",bridge=""} 3\n');
+});
