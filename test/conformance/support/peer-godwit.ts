@@ -2,12 +2,14 @@ import { join } from 'node:path';
 import type { Authorizer, Credentials, Identity } from '../../../src/broker/authorizer.js';
 import { Broker } from '../../../src/broker/broker.js';
 import { type BrokerConfig, configSchema } from '../../../src/config/schema.js';
+import type { ScramFile } from '../../../src/config/scram-file.js';
 import { SystemClock } from '../../../src/core/clock.js';
 import { silentLog } from '../../../src/core/log.js';
 import { ReasonCode } from '../../../src/mqtt/reason-code.js';
 import { InlineStorage } from '../../../src/storage/inline-storage.js';
 import { scratch } from '../../support/process.js';
 import type { Peer, PeerOptions } from './peer.js';
+import { SCRAM_USERS, verifierOf } from './scram.js';
 
 /** Our broker in this process with a journal of its own, real sockets and real time. */
 export class GodwitPeer implements Peer {
@@ -17,12 +19,14 @@ export class GodwitPeer implements Peer {
   port = 0;
   readonly #config: BrokerConfig;
   readonly #guarded: boolean;
+  readonly #scram: boolean;
   readonly #scratch = scratch();
   #storage: InlineStorage | undefined;
   #broker: Broker | undefined;
 
   constructor(limits: PeerOptions) {
     this.#guarded = limits.guarded === true;
+    this.#scram = limits.scram === true;
     const given = (urls: readonly string[]): unknown => ({
       gateway: { id: 'conformance' },
       broker: {
@@ -55,6 +59,7 @@ export class GodwitPeer implements Peer {
       clock,
       log: silentLog,
       ...(this.#guarded ? { authorizer: new Guard() } : {}),
+      ...(this.#scram ? { access: { scram: scramFile() } } : {}),
     });
     await this.#broker.start();
     for (const listening of this.#broker.urls) {
@@ -78,6 +83,10 @@ export class GodwitPeer implements Peer {
     await this.#broker?.stop();
     await this.#storage?.stop();
   }
+}
+
+function scramFile(): ScramFile {
+  return new Map(Object.entries(SCRAM_USERS).map(([user, password]) => [user, verifierOf(password)]));
 }
 
 class Guard implements Authorizer {

@@ -20,6 +20,8 @@ export interface PeerOptions {
   readonly retainAvailable?: false;
   /** Topics below `forbidden/` may be neither published nor subscribed to, and whoever gives a user name is refused. */
   readonly guarded?: boolean;
+  /** The users of scram.ts can prove themselves with SCRAM-SHA-256; nobody has to. */
+  readonly scram?: boolean;
 }
 
 export interface Peer {
