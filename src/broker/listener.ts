@@ -3,11 +3,17 @@
  * which is loaded only where the configuration has such a listener.
  */
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
-import { createSecureContext, createServer as createTlsServer, Server as TlsServer } from 'node:tls';
+import {
+  createSecureContext,
+  createServer as createTlsServer,
+  type TLSSocket,
+  Server as TlsServer,
+} from 'node:tls';
 import type { ListenerSecrets } from '../config/secrets.js';
 import type { Clock } from '../core/clock.js';
 import { GodwitError } from '../core/error.js';
 import { tlsOptions } from './certificates.js';
+import { Handshakes } from './handshakes.js';
 import { type ListenerUrl, listenerText, listenFault, parseListenerUrl } from './listener-url.js';
 import { SocketTransport, TlsTransport } from './socket-transport.js';
 import type { Transport, TransportUser } from './transport.js';
@@ -28,22 +34,18 @@ export interface ListenerOptions {
   readonly refused: (remoteAddress: string, why: string) => void;
 }
 
-/** What kind of server a listener has is nobody else's business. */
-export interface Front {
-  readonly server: Server;
-  readonly url: ListenerUrl;
-}
-
 export class Listener {
   readonly #options: ListenerOptions;
   readonly #configured: ListenerUrl;
-  /** Those in a handshake are here alone; nobody else would close them. */
-  readonly #sockets = new Set<Socket>();
+  readonly #handshakes: Handshakes;
   #server: Server | undefined;
 
   constructor(options: ListenerOptions) {
     this.#options = options;
     this.#configured = parseListenerUrl(options.url);
+    this.#handshakes = new Handshakes(options.clock, options.handshakeTimeoutMs, (remoteAddress) =>
+      options.refused(remoteAddress, 'its handshake took too long'),
+    );
     if (this.#configured.secure && options.secrets === undefined) {
       throw new GodwitError('LISTENER_INVALID', `${options.url} needs a certificate: cert and key`, {
         url: options.url,
@@ -60,16 +62,17 @@ export class Listener {
   async start(): Promise<void> {
     const { host, port, webSocket } = this.#configured;
     const server = webSocket
-      ? (await import('./web-socket.js')).createWebSocketServer(this.#options, this.#configured)
+      ? (await import('./web-socket.js')).createWebSocketServer(
+          this.#options,
+          this.#configured,
+          this.#handshakes,
+        )
       : this.#socketServer();
     this.#server = server;
     server.maxConnections = this.#options.socketsMax;
     server.on('drop', (socket) => this.#options.refused(socket?.remoteAddress ?? '', 'too many sockets'));
     if (webSocket || this.#configured.secure) {
-      server.on('connection', (socket: Socket) => {
-        this.#sockets.add(socket);
-        socket.once('close', () => this.#sockets.delete(socket));
-      });
+      server.on('connection', (socket: Socket) => this.#handshakes.begin(socket));
     }
     await new Promise<void>((resolve, reject) => {
       server.once('error', (fault: NodeJS.ErrnoException) => reject(listenFault(fault, this.#configured)));
@@ -100,26 +103,23 @@ export class Listener {
     await new Promise<void>((resolve) => server.close(() => resolve()));
   }
 
-  /** Closes every socket that is left, at once. */
+  /** Closes the sockets that were still in a handshake. */
   cut(): void {
-    for (const socket of this.#sockets) socket.destroy();
+    this.#handshakes.cut();
   }
 
   #socketServer(): Server {
-    const { secrets, handshakeTimeoutMs, refused } = this.#options;
+    const { secrets } = this.#options;
     if (!this.#configured.secure || secrets === undefined) {
       return createServer({ noDelay: true, highWaterMark: 1 }, (socket) =>
         this.#take(socket, new SocketTransport(socket)),
       );
     }
-    const server = createTlsServer(
-      { ...tlsOptions(secrets), noDelay: true, handshakeTimeout: handshakeTimeoutMs },
-      (socket) => this.#take(socket, new TlsTransport(socket)),
-    );
-    // Node has closed the socket already.
-    server.on('tlsClientError', (fault, socket) =>
-      refused(socket.remoteAddress ?? '', `TLS: ${fault.message}`),
-    );
+    const server = createTlsServer({ ...tlsOptions(secrets), noDelay: true }, (socket) => {
+      this.#handshakes.end(socket);
+      this.#take(socket, new TlsTransport(socket));
+    });
+    server.on('tlsClientError', (fault, socket) => refuseTls(fault, socket, this.#options));
     return server;
   }
 
@@ -128,4 +128,17 @@ export class Listener {
     if (user === undefined) socket.destroy();
     else transport.serve(user);
   }
+}
+
+/** Of Node's own accord a socket whose handshake failed is not always closed. */
+export function refuseTls(
+  fault: Error,
+  socket: TLSSocket,
+  { refused }: Pick<ListenerOptions, 'refused'>,
+): void {
+  socket.destroy();
+  const unknown = socket.authorizationError ?? undefined;
+  // It went away, or took too long and was told of as that.
+  if ('code' in fault && fault.code === 'ECONNRESET' && unknown === undefined) return;
+  refused(socket.remoteAddress ?? '', `TLS: ${unknown ?? fault.message}`);
 }

@@ -10,10 +10,12 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Clock, Timer } from '../core/clock.js';
 import { tlsOptions } from './certificates.js';
-import type { ListenerOptions } from './listener.js';
+import type { Handshakes } from './handshakes.js';
+import { type ListenerOptions, refuseTls } from './listener.js';
 import type { ListenerUrl } from './listener-url.js';
 import type { Transport, TransportUser } from './transport.js';
 
@@ -29,8 +31,12 @@ const PONG_PENDING_BYTES_MAX = 64 * 1024;
 
 const UNSUPPORTED_DATA = 1003;
 
-export function createWebSocketServer(options: ListenerOptions, url: ListenerUrl): Server {
-  const { secrets, clock, handshakeTimeoutMs } = options;
+export function createWebSocketServer(
+  options: ListenerOptions,
+  url: ListenerUrl,
+  handshakes: Handshakes,
+): Server {
+  const { secrets, clock } = options;
   const acceptor = new WebSocketServer({
     noServer: true,
     clientTracking: false,
@@ -40,34 +46,20 @@ export function createWebSocketServer(options: ListenerOptions, url: ListenerUrl
     maxPayload: options.maximumPacketSize + FRAME_SLACK_BYTES,
     handleProtocols: () => SUBPROTOCOL,
   });
-  // Its own limits in time look only every so often; ours stands for the whole request.
+  // Node looks at its limits in time only every so often; that of `handshakes` stands for the whole request.
   const limits = { maxHeaderSize: HEADER_BYTES_MAX, headersTimeout: 0, requestTimeout: 0, noDelay: true };
   const server: Server =
     secrets === undefined
       ? createServer({ ...limits, highWaterMark: 1 })
-      : createHttpsServer({ ...tlsOptions(secrets), ...limits, handshakeTimeout: handshakeTimeoutMs });
-  const deadlines = new Map<Duplex, Timer>();
-  const settle = (socket: Duplex): void => {
-    deadlines.get(socket)?.cancel();
-    deadlines.delete(socket);
-  };
-
-  server.on(secrets === undefined ? 'connection' : 'secureConnection', (socket: Duplex) => {
-    const atMs = clock.monotonicMs() + handshakeTimeoutMs;
-    deadlines.set(
-      socket,
-      clock.at(atMs, () => {
-        options.refused(addressOf(socket), 'it did not become a WebSocket in time');
-        socket.destroy();
-      }),
-    );
-    socket.once('close', () => settle(socket));
-  });
-  server.on('tlsClientError', (fault: Error, socket: Duplex) =>
-    options.refused(addressOf(socket), `TLS: ${fault.message}`),
-  );
-  server.on('clientError', (_fault: Error, socket: Duplex) => {
-    options.refused(addressOf(socket), 'what it sent is not HTTP');
+      : createHttpsServer({ ...tlsOptions(secrets), ...limits });
+  server.on('tlsClientError', (fault: Error, socket: TLSSocket) => refuseTls(fault, socket, options));
+  server.on('clientError', (fault: NodeJS.ErrnoException, socket: Duplex) => {
+    // HTTPS tells a failed TLS handshake here as well.
+    if (fault.code?.startsWith('HPE_') !== true) {
+      socket.destroy();
+      return;
+    }
+    options.refused(addressOf(socket), `what it sent is not HTTP: ${fault.message}`);
     refuse(socket, '400 Bad Request');
   });
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
@@ -85,7 +77,7 @@ export function createWebSocketServer(options: ListenerOptions, url: ListenerUrl
       return;
     }
     acceptor.handleUpgrade(request, socket, head, (webSocket) => {
-      settle(socket);
+      handshakes.end(request.socket);
       const transport = new WebSocketTransport(webSocket, addressOf(socket), clock);
       const user = options.accept(transport);
       if (user === undefined) transport.destroy();

@@ -15,12 +15,16 @@ export interface RunningBroker {
 /** A broker on a free port and a clock that moves only when told. */
 export async function startBroker(
   limits: Limits = {},
-  options: Partial<Omit<BrokerOptions, 'config' | 'clock'>> & { readonly allowAnonymous?: boolean } = {},
+  options: Partial<Omit<BrokerOptions, 'config' | 'clock'>> & {
+    readonly allowAnonymous?: boolean;
+    /** `mqtt://127.0.0.1:0` where absent. */
+    readonly urls?: readonly string[];
+  } = {},
 ): Promise<RunningBroker> {
   const clock = new FakeClock({ monotonicMs: 1000 });
-  const { allowAnonymous, ...rest } = options;
+  const { allowAnonymous, urls = ['mqtt://127.0.0.1:0'], ...rest } = options;
   const config = brokerSchema.parse({
-    listeners: [{ url: 'mqtt://127.0.0.1:0' }],
+    listeners: urls.map((url) => ({ url })),
     limits,
     ...(allowAnonymous === undefined ? {} : { allow_anonymous: allowAnonymous }),
   });

@@ -2,7 +2,8 @@
  * An MQTT client that does exactly what it is told, packet by packet or byte by byte, over a real socket. What has
  * not arrived is proven by `settled()`: a PINGREQ goes out, and whatever came before its PINGRESP is returned.
  */
-import { connect, type Socket } from 'node:net';
+import { connect } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { Decoder } from '../../src/mqtt/decoder.js';
 import { encode } from '../../src/mqtt/encoder.js';
 import type {
@@ -15,14 +16,14 @@ import type {
 
 export class RawClient {
   readonly version: ProtocolVersion;
-  readonly #socket: Socket;
+  readonly #socket: Duplex;
   readonly #decoder: Decoder;
   readonly #packets: Packet[] = [];
   readonly #ended: Promise<void>;
   #wake: () => void = () => {};
   #isEnded = false;
 
-  private constructor(socket: Socket, version: ProtocolVersion) {
+  private constructor(socket: Duplex, version: ProtocolVersion) {
     this.#socket = socket;
     this.version = version;
     this.#decoder = new Decoder({
@@ -51,18 +52,28 @@ export class RawClient {
     return new RawClient(socket, version);
   }
 
+  /** Over a stream that stands: TLS, WebSocket. */
+  static over(stream: Duplex, version: ProtocolVersion = 5): RawClient {
+    return new RawClient(stream, version);
+  }
+
   /** Connects and expects to be welcome. */
   static async connect(
     url: string,
     options: Partial<ConnectPacket> & { readonly clientId: string },
   ): Promise<RawClient & { readonly connack: ConnackPacket }> {
     const client = await RawClient.open(url, options.protocolVersion ?? 5);
-    client.connect(options);
-    const connack = await client.next();
+    return Object.assign(client, { connack: await client.welcome(options) });
+  }
+
+  /** CONNECT, and expects to be welcome. */
+  async welcome(options: Partial<ConnectPacket> & { readonly clientId: string }): Promise<ConnackPacket> {
+    this.connect(options);
+    const connack = await this.next();
     if (connack.type !== 'connack' || connack.reasonCode !== 0) {
       throw new Error(`not welcome: ${JSON.stringify(connack)}`);
     }
-    return Object.assign(client, { connack });
+    return connack;
   }
 
   connect(options: Partial<ConnectPacket>): void {
@@ -151,6 +162,11 @@ export class RawClient {
       if (packet.type === 'pingresp') return before;
       before.push(packet);
     }
+  }
+
+  /** What has come and nobody asked for. */
+  get unread(): readonly Packet[] {
+    return this.#packets;
   }
 
   /** Everything that came until the other side closed. */
