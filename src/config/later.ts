@@ -7,7 +7,6 @@ import type { Path } from './config-error.js';
 /** By the path of the mapping that would hold them, with * for a name or a number. */
 const KEYS: Readonly<Record<string, readonly string[]>> = {
   '': ['commands', 'clock'],
-  'broker.limits': ['max_sessions_bytes'],
   'buses.*': ['concurrency', 'frame'],
   'devices.*': ['profile', 'address_base'],
   'devices.*.points.*': [

@@ -99,6 +99,11 @@ export const brokerSchema = z.strictObject({
       max_subscriptions: limit(10_000).describe('Subscriptions per client.'),
       max_retained: limit(100_000, 0).describe('Retained messages.'),
       max_retained_bytes: size('0B', '1TiB').prefault('64MiB').describe('Bytes of all retained messages.'),
+      max_sessions_bytes: size('64KiB', '1TiB')
+        .prefault('256MiB')
+        .describe(
+          'All that is kept for clients that may come back: sessions, subscriptions, messages that wait; beside journal.max_size, not part of it.',
+        ),
       maximum_qos: qos
         .default(2)
         .describe(

@@ -34,4 +34,9 @@ export class BoundedQueue<Item> {
   peek(): Item | undefined {
     return this.#items[this.#head];
   }
+
+  /** The item that many places behind the first. */
+  at(place: number): Item | undefined {
+    return this.#items[this.#head + place];
+  }
 }

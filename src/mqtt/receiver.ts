@@ -31,6 +31,8 @@ const COMMITTING = 1;
 const COMPLETING = 2;
 /** Its PUBLISH came on this connection, so it takes part of our Receive Maximum. */
 const COUNTED = 4;
+/** Its PUBREC will carry a Reason Code of 0x80 or above. */
+const REFUSED = 8;
 
 export class Receiver {
   /** QoS 2 identifiers between PUBLISH and PUBCOMP. */
@@ -94,6 +96,15 @@ export class Receiver {
     else this.#seen.set(packetIdentifier, bits & ~COMMITTING);
   }
 
+  /**
+   * QoS 2, and its PUBREC will refuse it but must wait its turn: a crash before that must not leave an identifier that
+   * stands for a message nobody took.
+   */
+  refused(packetIdentifier: number): void {
+    const bits = this.#seen.get(packetIdentifier);
+    if (bits !== undefined) this.#seen.set(packetIdentifier, bits | REFUSED);
+  }
+
   pubrel(packetIdentifier: number): PubrelReceipt {
     const bits = this.#seen.get(packetIdentifier);
     if (bits === undefined) return 'unknown';
@@ -108,9 +119,13 @@ export class Receiver {
     if (bits !== undefined) this.#forget(packetIdentifier, bits);
   }
 
-  /** The QoS 2 identifiers not completed yet, for storage. */
+  /** The QoS 2 identifiers to be remembered over a crash, for storage: accepted or about to be, and not asked to be completed. */
   identifiers(): number[] {
-    return [...this.#seen.keys()];
+    const kept: number[] = [];
+    for (const [packetIdentifier, bits] of this.#seen) {
+      if ((bits & (COMPLETING | REFUSED)) === 0) kept.push(packetIdentifier);
+    }
+    return kept;
   }
 
   #forget(packetIdentifier: number, bits: number): void {

@@ -63,7 +63,7 @@ export interface Operations {
   /** `identifier` 0: none. */
   putSubscription(number: number, topicFilter: string, options: number, identifier: number): void;
   removeSubscription(number: number, topicFilter: string): void;
-  putWill(number: number, will: Uint8Array): void;
+  putWill(number: number, message: Uint8Array, delaySeconds: number): void;
   removeWill(number: number): void;
   removeSpooled(first: number): void;
   /** Only these offsets of the chunk are still needed. */
@@ -204,10 +204,11 @@ export class OperationWriter implements Operations {
     this.#to.text(topicFilter);
   }
 
-  putWill(number: number, will: Uint8Array): void {
+  putWill(number: number, message: Uint8Array, delaySeconds: number): void {
     this.#to.u8(TAG.putWill);
     this.#to.varint(number);
-    this.#to.blob(will);
+    this.#to.blob(message);
+    this.#to.varint(delaySeconds);
   }
 
   removeWill(number: number): void {
@@ -286,7 +287,7 @@ function applyOne(from: ByteReader, to: Operations): void {
       to.removeSubscription(from.varint(), from.text());
       break;
     case TAG.putWill:
-      to.putWill(from.varint(), from.blob());
+      to.putWill(from.varint(), from.blob(), from.varint());
       break;
     case TAG.removeWill:
       to.removeWill(from.varint());

@@ -300,8 +300,8 @@ export class Engine implements Operations {
     this.#spool.removeSubscription(number, topicFilter);
   }
 
-  putWill(number: number, will: Uint8Array): void {
-    this.#spool.putWill(number, will);
+  putWill(number: number, message: Uint8Array, delaySeconds: number): void {
+    this.#spool.putWill(number, message, delaySeconds);
   }
 
   removeWill(number: number): void {

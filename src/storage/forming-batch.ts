@@ -10,7 +10,7 @@ import { ByteWriter } from './byte-writer.js';
 import type { Names } from './dictionary.js';
 import { mergeLoss } from './loss.js';
 import { CHUNK_VERSION, writeRecord } from './record-codec.js';
-import type { SavedSubscription } from './session-store.js';
+import type { SavedSubscription, SavedWill } from './session-store.js';
 import { SpoolBatch } from './spool-batch.js';
 import type { SpoolChanges } from './spool-book.js';
 import type { Loss } from './storage.js';
@@ -43,7 +43,7 @@ export class FormingBatch implements SpoolChanges {
   /** null: removed. */
   readonly sessions = new Map<number, SessionRow | null>();
   readonly subscriptions = new Map<number, Map<string, SavedSubscription | null>>();
-  readonly wills = new Map<number, Uint8Array | null>();
+  readonly wills = new Map<number, SavedWill | null>();
   readonly #spoolRemoved = new Set<number>();
   readonly #spoolTrimmed = new Map<number, () => readonly number[]>();
   #spool: SpoolBatch | undefined;
@@ -150,7 +150,7 @@ export class FormingBatch implements SpoolChanges {
     for (const [bit, { offset, held }] of floors) to.keepFrom(bit, offset, held);
     for (const [topic, entry] of this.retained) {
       if (entry === null) to.removeRetained(topic);
-      else to.putRetained(topic, retainedChunk(entry.message, entry.storedAtMs), entry.storedAtMs);
+      else to.putRetained(topic, messageChunk(entry.message, entry.storedAtMs), entry.storedAtMs);
     }
     for (const [part, pairs] of this.pairs) {
       for (const [key, value] of pairs) {
@@ -186,15 +186,15 @@ export class FormingBatch implements SpoolChanges {
     for (const [number, will] of this.wills) {
       if (this.sessions.get(number) === null) continue;
       if (will === null) to.removeWill(number);
-      else to.putWill(number, will);
+      else to.putWill(number, messageChunk(will.message, 0), will.delaySeconds);
     }
     for (const first of this.#spoolRemoved) to.removeSpooled(first);
     for (const [first, offsets] of this.#spoolTrimmed) to.trimSpooled(first, offsets());
   }
 }
 
-/** A retained message is kept as a chunk of one Record: one codec for both. */
-function retainedChunk(message: Message, storedAtMs: number): Uint8Array {
+/** A retained message and a Will are kept as a chunk of one Record: one codec for all. */
+function messageChunk(message: Message, storedAtMs: number): Uint8Array {
   const bytes = new ByteWriter(new ArrayBuffer(64 + message.topic.length * 3 + message.payload.length));
   bytes.u8(CHUNK_VERSION);
   writeRecord(bytes, { kind: 'message', message }, [], storedAtMs, NO_DICTIONARY);

@@ -60,7 +60,9 @@ export const MIGRATIONS: readonly string[] = [
     session INTEGER NOT NULL, filter TEXT NOT NULL, options INTEGER NOT NULL, identifier INTEGER,
     PRIMARY KEY (session, filter)
   ) STRICT, WITHOUT ROWID;
-  CREATE TABLE will (session INTEGER PRIMARY KEY, will BLOB NOT NULL) STRICT;
+  CREATE TABLE will (
+    session INTEGER PRIMARY KEY, delay INTEGER NOT NULL, message BLOB NOT NULL
+  ) STRICT;
   CREATE TABLE spool (
     first INTEGER PRIMARY KEY, count INTEGER NOT NULL, crc INTEGER NOT NULL, index_crc INTEGER NOT NULL,
     recipients BLOB NOT NULL, bytes BLOB NOT NULL

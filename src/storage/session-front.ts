@@ -11,6 +11,7 @@ import type {
   SavedSession,
   SavedSessions,
   SavedSubscription,
+  SavedWill,
   SessionStore,
   SpoolEntry,
 } from './session-store.js';
@@ -134,9 +135,9 @@ export class SessionFront implements SessionStore {
     this.#options.touch(false);
   }
 
-  putWill(number: number, will: Uint8Array): void {
+  putWill(number: number, will: SavedWill): void {
     this.#options.forming().wills.set(number, will);
-    this.#countWill(number, will.length);
+    this.#countWill(number, will.message.payload.length + 2 * will.message.topic.length);
     this.#options.touch(false);
   }
 
@@ -205,7 +206,7 @@ export class SessionFront implements SessionStore {
     for (const [number, topicFilter] of opened.subscriptions) {
       this.#count(number, subscriptionBytes(topicFilter));
     }
-    for (const [number, will] of opened.wills) this.#countWill(number, will.length);
+    for (const [number, message] of opened.wills) this.#countWill(number, message.length);
   }
 
   /** Batches up to this one are durable. */
@@ -268,7 +269,12 @@ function savedSessions(opened: OpenedSessions): SavedSession[] {
     if (others === undefined) subscriptions.set(number, [one]);
     else others.push(one);
   }
-  const wills = new Map(opened.wills);
+  const wills = new Map(
+    opened.wills.map(([number, message, delaySeconds]) => [
+      number,
+      { message: readChunkMessage(message).message, delaySeconds },
+    ]),
+  );
   return opened.rows.map(([number, clientId, state]) => ({
     number,
     clientId,

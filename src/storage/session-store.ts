@@ -38,7 +38,7 @@ export interface SessionStore {
   /** `isNew`: it replaces none of the same filter. */
   putSubscription(number: number, topicFilter: string, options: SavedSubscription, isNew: boolean): void;
   removeSubscription(number: number, topicFilter: string): void;
-  putWill(number: number, will: Uint8Array): void;
+  putWill(number: number, will: SavedWill): void;
   removeWill(number: number): void;
 
   /** Undefined: nothing was taken, see `accepting`. Waits up to `max_commit_delay` for company unless hastened. */
@@ -80,11 +80,16 @@ export interface SavedSubscription {
   readonly subscriptionIdentifier: number | undefined;
 }
 
+export interface SavedWill {
+  readonly message: Message;
+  readonly delaySeconds: number;
+}
+
 export interface SavedSession {
   readonly number: number;
   readonly clientId: string;
   readonly state: Uint8Array;
-  readonly will: Uint8Array | undefined;
+  readonly will: SavedWill | undefined;
   readonly subscriptions: readonly (readonly [topicFilter: string, subscription: SavedSubscription])[];
 }
 

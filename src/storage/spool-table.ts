@@ -20,7 +20,7 @@ export interface OpenedSessions {
     options: number,
     identifier: number | null,
   ])[];
-  readonly wills: readonly (readonly [number: number, will: Uint8Array])[];
+  readonly wills: readonly (readonly [number: number, message: Uint8Array, delaySeconds: number])[];
   /** Oldest first. */
   readonly spool: readonly (readonly [first: number, index: Uint8Array])[];
   readonly spoolHead: number;
@@ -80,10 +80,9 @@ export class SpoolTable {
       subscriptions: all<{ session: number; filter: string; options: number; identifier: number | null }>(
         'SELECT session, filter, options, identifier FROM subscription ORDER BY session',
       ).map((row) => [row.session, row.filter, row.options, row.identifier]),
-      wills: all<{ session: number; will: Uint8Array }>('SELECT session, will FROM will').map((row) => [
-        row.session,
-        row.will,
-      ]),
+      wills: all<{ session: number; message: Uint8Array; delay: number }>(
+        'SELECT session, message, delay FROM will',
+      ).map((row) => [row.session, row.message, row.delay]),
       spool,
       spoolHead: this.#head,
     };
@@ -225,10 +224,10 @@ export class SpoolTable {
     if (changes > 0) this.#bytes -= topicFilter.length + ROW_BYTES;
   }
 
-  putWill(number: number, will: Uint8Array): void {
+  putWill(number: number, message: Uint8Array, delaySeconds: number): void {
     this.removeWill(number);
-    this.#bytes += will.length + ROW_BYTES;
-    this.#sql.putWill.run(number, will);
+    this.#bytes += message.length + ROW_BYTES;
+    this.#sql.putWill.run(number, message, delaySeconds);
   }
 
   removeWill(number: number): void {
@@ -265,10 +264,10 @@ function prepare(database: Database) {
       `SELECT sum(length(filter) + ${ROW_BYTES}) AS bytes FROM subscription WHERE session = ?`,
     ),
     allWillBytes: database.prepare<[], { bytes: number | null }>(
-      `SELECT sum(length(will) + ${ROW_BYTES}) AS bytes FROM will`,
+      `SELECT sum(length(message) + ${ROW_BYTES}) AS bytes FROM will`,
     ),
     willBytes: database.prepare<[number], { bytes: number }>(
-      `SELECT length(will) + ${ROW_BYTES} AS bytes FROM will WHERE session = ?`,
+      `SELECT length(message) + ${ROW_BYTES} AS bytes FROM will WHERE session = ?`,
     ),
     size: database.prepare<[number], { count: number; bytes: number }>(
       'SELECT count, length(recipients) + length(bytes) AS bytes FROM spool WHERE first = ?',
@@ -301,8 +300,8 @@ function prepare(database: Database) {
       'DELETE FROM subscription WHERE session = ? AND filter = ?',
     ),
     removeSubscriptions: database.prepare<[number]>('DELETE FROM subscription WHERE session = ?'),
-    putWill: database.prepare<[number, Uint8Array]>(
-      'INSERT OR REPLACE INTO will (session, will) VALUES (?, ?)',
+    putWill: database.prepare<[number, Uint8Array, number]>(
+      'INSERT OR REPLACE INTO will (session, message, delay) VALUES (?, ?, ?)',
     ),
     removeWill: database.prepare<[number]>('DELETE FROM will WHERE session = ?'),
   };

@@ -324,7 +324,7 @@ describe('what was found and what is allowed', () => {
     [
       'gateway: { id: a }\nbroker: { limits: { maxConnections: 5 } }',
       [
-        '2:21: broker.limits.maxConnections: found an unknown key, did you mean max_connections? allowed: max_connections, max_packet_size, max_inflight, max_queued, max_queued_bytes, max_subscriptions, max_retained, max_retained_bytes, maximum_qos, retain_available, max_session_expiry, topic_alias_max, max_keepalive, connect_timeout, max_connect_rate, max_auth_failures',
+        '2:21: broker.limits.maxConnections: found an unknown key, did you mean max_connections? allowed: max_connections, max_packet_size, max_inflight, max_queued, max_queued_bytes, max_subscriptions, max_retained, max_retained_bytes, max_sessions_bytes, maximum_qos, retain_available, max_session_expiry, topic_alias_max, max_keepalive, connect_timeout, max_connect_rate, max_auth_failures',
       ],
     ],
   ];

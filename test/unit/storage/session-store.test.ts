@@ -45,7 +45,8 @@ test('rows, subscriptions, Wills and messages of sessions come back after a cras
   sessions.putSubscription(1, 'b', { options: 2, subscriptionIdentifier: 9 }, true);
   sessions.putSubscription(1, 'c', { options: 2, subscriptionIdentifier: 9 }, true);
   sessions.removeSubscription(1, 'c');
-  sessions.putWill(1, Buffer.from('will'));
+  const will = { message: message('will'), delaySeconds: 30 };
+  sessions.putWill(1, will);
   sessions.save(2, 'two', () => Buffer.from('x'));
   sessions.putSubscription(2, 'a', { options: 1, subscriptionIdentifier: undefined }, true);
   sessions.remove(2);
@@ -64,7 +65,7 @@ test('rows, subscriptions, Wills and messages of sessions come back after a cras
       number: 1,
       clientId: 'one',
       state: Buffer.from('state'),
-      will: Buffer.from('will'),
+      will,
       subscriptions: [
         ['a/#', { options: 7, subscriptionIdentifier: undefined }],
         ['b', { options: 2, subscriptionIdentifier: 9 }],
