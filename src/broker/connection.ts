@@ -64,6 +64,8 @@ export interface Surroundings {
 
 type State = 'opened' | 'authorizing' | 'authenticating' | 'connected' | 'closing' | 'closed';
 
+/** A Topic Alias beside the name: the property, and an octet more where a length outgrows its encoding. */
+const ALIAS_BYTES_MAX = 4;
 /** A client that closes its side in its own time; then the socket is cut. */
 const LINGER_MS = 5000;
 /** A client that does not read its acknowledgements is not read either. */
@@ -177,11 +179,7 @@ export class Connection implements TransportUser, Publisher {
   }
 
   fits(delivery: Delivery): boolean {
-    const { maximumPacketSize, version } = this.#agreed!;
-    if (maximumPacketSize === Number.POSITIVE_INFINITY) return true;
-    // With its alias and its name together it may be three bytes longer than the template.
-    const aliasBytes = this.#outgoingAliases === undefined ? 0 : 4;
-    return delivery.template(version, this.#around.exchange.nowMs).size + aliasBytes <= maximumPacketSize;
+    return this.#roomFor(delivery) >= 0;
   }
 
   publish(delivery: Delivery, packetIdentifier: number, dup: boolean): boolean {
@@ -190,7 +188,10 @@ export class Connection implements TransportUser, Publisher {
     if (packetIdentifier === 0 && (outbox.congested || !this.fits(delivery))) return false;
     const { version } = this.#agreed!;
     this.#around.counters.messagesSent += 1;
-    const use = this.#outgoingAliases?.assign(delivery.publication.topic);
+    const aliases = this.#outgoingAliases;
+    // What is too large with an alias beside its name goes out without one.
+    const mayAlias = aliases !== undefined && this.#roomFor(delivery) >= ALIAS_BYTES_MAX;
+    const use = mayAlias ? aliases.assign(delivery.publication.topic) : undefined;
     if (use === undefined) {
       outbox.publish(delivery.template(version, nowMs), packetIdentifier, dup);
     } else {
@@ -198,6 +199,13 @@ export class Connection implements TransportUser, Publisher {
       outbox.publish(new PublishTemplate(packet, version), packetIdentifier, dup);
     }
     return true;
+  }
+
+  /** Octets that the client's Maximum Packet Size leaves beyond the copy without an alias. */
+  #roomFor(delivery: Delivery): number {
+    const { version } = this.#agreed!;
+    if (this.#maximumPacketSize === Number.POSITIVE_INFINITY) return Number.POSITIVE_INFINITY;
+    return this.#maximumPacketSize - delivery.template(version, this.#around.exchange.nowMs).size;
   }
 
   // Packets.

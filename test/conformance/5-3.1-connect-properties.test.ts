@@ -144,6 +144,30 @@ test('properties that the server adds count for Maximum Packet Size [MQTT5-3.1.2
   expect(limited.received.every(({ bytes }) => bytes.length <= 100)).toBe(true);
 });
 
+for (const qos of [0, 1] as const) {
+  test(`a QoS ${qos} message that fits without an alias is not lost for the sake of one [MQTT5-3.1.2-24] [MQTT5-3.1.2-25]`, async () => {
+    const prefix = bench.unique('a/topic/for/an/alias');
+    const publisher = await bench.client();
+    const limited = await bench.client({
+      properties: [
+        [P.maximumPacketSize, 100],
+        [P.topicAliasMaximum, 65_535],
+      ],
+    });
+    await subscribed(limited, [[`${prefix}/#`, qos]]);
+    for (let size = 90; size <= 110; size++) {
+      // A new topic each, so that each would need its name beside the alias.
+      const topic = `${prefix}/${String(size).padStart(3, '0')}`;
+      await published(publisher, { topic, qos, payload: payloadFor(size, topic, qos) });
+    }
+    const got = await before(limited, publisher, `${prefix}/end`, qos);
+    expect(got.map(({ topic }) => Number(topic.slice(-3)))).toEqual(
+      Array.from({ length: 11 }, (_, at) => 90 + at),
+    );
+    expect(got.every(({ bytes }) => bytes.length <= 100)).toBe(true);
+  });
+}
+
 for (const size of [1, 4, 5, 8, 12]) {
   test(`with Maximum Packet Size ${size} no packet is larger, CONNACK no exception [MQTT5-3.1.2-24]`, async () => {
     const client = await bench.open();
