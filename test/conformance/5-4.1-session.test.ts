@@ -1,12 +1,14 @@
 /** MQTT 5.0, sections 4.1 and 4.2: Session State and the network connection. */
 import { expect, test } from 'vitest';
 import { acknowledge, publish } from './support/build.js';
-import { usePeer5 } from './support/five.js';
+import { Five } from './support/five.js';
 import { before, delivered, left, published, settle, subscribed } from './support/flow.js';
 import { payloads } from './support/messages.js';
+import { usePeer } from './support/peer.js';
 import { P, propertiesOf } from './support/property.js';
 
-const bench = usePeer5();
+const peer = usePeer();
+const bench = new Five(peer);
 const NO_LOCAL = 0x04;
 const RETAIN_AS_PUBLISHED = 0x08;
 const ENDLESS = 0xffff_ffff;
@@ -98,6 +100,57 @@ test('a QoS 2 message whose PUBLISH is not repeated is completed after the recon
   again.send(acknowledge('pubrel', 5));
   expect(await again.expect('pubcomp')).toMatchObject({ packetIdentifier: 5, code: 0 });
   expect(payloads(await before(watcher, await bench.client(), topic, 2))).toEqual(['once']);
+});
+
+test('a session outlives a restart of the server: subscriptions with their options, queue, open exchanges both ways [MQTT5-4.1.0-1]', async ({
+  skip,
+}) => {
+  skip(!peer.peer.keepsSessions, 'this peer keeps sessions in memory only');
+  const [clientId, topic] = [bench.unique(), bench.unique()];
+  const first = await bench.kept(clientId);
+  await subscribed(first, [[`${topic}/#`, 2 | RETAIN_AS_PUBLISHED]], [[P.subscriptionIdentifier, 9]]);
+  await published(await bench.client(), { topic, qos: 2, payload: 'released' });
+  await published(await bench.client(), { topic, qos: 2, payload: 'sent' });
+  const [released, sent] = [await first.take('publish'), await first.take('publish')];
+  first.send(acknowledge('pubrec', released.packetIdentifier));
+  await first.take('pubrel');
+  first.send(publish(5, { topic: `${topic}/own`, qos: 2, packetIdentifier: 5, payload: 'own' }));
+  await first.take('pubrec');
+  await first.fence();
+  first.reset();
+  await published(await bench.client(), { topic, qos: 1, retain: true, payload: 'queued' });
+  await peer.peer.restart();
+  const { client, connack } = await bench.connectKept(clientId);
+  expect(connack.sessionPresent).toBe(true);
+  expect((await client.take('pubrel')).packetIdentifier).toBe(released.packetIdentifier);
+  client.send(acknowledge('pubcomp', released.packetIdentifier));
+  const resent = await client.take('publish');
+  expect(resent).toMatchObject({ packetIdentifier: sent.packetIdentifier, dup: true });
+  await settle(client, resent);
+  client.send(publish(5, { topic: `${topic}/own`, qos: 2, packetIdentifier: 5, payload: 'own', dup: true }));
+  await client.take('pubrec');
+  client.send(acknowledge('pubrel', 5));
+  expect(await client.take('pubcomp')).toMatchObject({ packetIdentifier: 5, code: 0 });
+  // Some servers pass it on at PUBREC, others at PUBREL.
+  await settle(client, await client.take('publish', (message) => message.topic === `${topic}/own`));
+  const queued = await delivered(client);
+  expect([queued.payload.toString(), queued.retain, queued.qos]).toEqual(['queued', true, 1]);
+  expect(propertiesOf(queued, P.subscriptionIdentifier)).toEqual([9]);
+  expect(await before(client, await bench.client(), `${topic}/end`, 1)).toEqual([]);
+});
+
+test('a session that has expired is not brought back by a restart of the server [MQTT5-4.1.0-2]', async ({
+  skip,
+}) => {
+  skip(!peer.peer.keepsSessions, 'this peer keeps sessions in memory only');
+  const [short, bound] = [bench.unique(), bench.unique()];
+  await left(await bench.kept(short, { properties: [[P.sessionExpiryInterval, 1]] }));
+  await bench.client({ clientId: bound });
+  await bench.timePasses();
+  await peer.peer.restart();
+  for (const clientId of [short, bound]) {
+    expect((await bench.connectKept(clientId)).connack.sessionPresent).toBe(false);
+  }
 });
 
 test('a session without Session Expiry Interval ends with its connection, however that ends [MQTT5-4.1.0-2]', async () => {
