@@ -2,11 +2,14 @@
  * What of a bridge must outlive the process, as one compact blob: it is rewritten in the same transaction as the
  * ledger it moves, and at 50,000 messages a second it is rewritten often.
  *
- *   format │ server │ client id │ flags │ generation │ last identifier │ next │ open: Δoffset, identifier, QoS+phase │ received
+ *   format │ server │ client id │ flags │ generation │ last identifier │
+ *   4 × ( next │ open: Δoffset, identifier, QoS+phase ) │ end of the open gap │ gaps │ received
  *
- * Numbers are LEB128. Every Record of the bridge below `next` that is not listed as open is done with.
+ * Numbers are LEB128. Every Record of the bridge below `next` that is not listed as open is done with, gaps excepted.
  */
 import type { QoS } from '../core/message.js';
+import type { Gap } from './gaps.js';
+import { NORMAL, STREAMS, type StreamId } from './stream.js';
 
 export interface SavedState {
   /** Whose session this is; another server, client identifier or version means another session. '' for none yet. */
@@ -17,12 +20,21 @@ export interface SavedState {
   /** A CONNECT may have left whose CONNACK was not heard: the session that the server has may be younger than this. */
   readonly probing: boolean;
   readonly lastPacketIdentifier: number;
+  /** By StreamId. */
+  readonly streams: readonly SavedStream[];
+  /** Where the gap ends that history is going through. */
+  readonly historyUntil: number;
+  /** What history has still to go through, ascending. */
+  readonly gaps: readonly Gap[];
+  /** QoS 2 identifiers of the server's that were accepted here and not yet released. */
+  readonly received: readonly number[];
+}
+
+export interface SavedStream {
   /** The first offset never looked at. */
   readonly next: number;
   /** By offset, ascending. */
   readonly open: readonly OpenEntry[];
-  /** QoS 2 identifiers of the server's that were accepted here and not yet released. */
-  readonly received: readonly number[];
 }
 
 export interface OpenEntry {
@@ -40,13 +52,14 @@ export const newState: SavedState = {
   generation: 0,
   probing: false,
   lastPacketIdentifier: 0,
-  next: 1,
-  open: [],
+  streams: STREAMS.map((): SavedStream => ({ next: 1, open: [] })),
+  historyUntil: 1,
+  gaps: [],
   received: [],
 };
 
 const FORMAT = 2;
-/** Without flags. */
+/** Without flags, with one stream and no gaps. */
 const FORMAT_1 = 1;
 const PROBING = 1;
 
@@ -55,7 +68,12 @@ export function encodeState(state: SavedState): Uint8Array {
   const clientId = Buffer.from(state.clientId);
   // 10 bytes hold any number, 3 an identifier.
   const bytes = Buffer.allocUnsafe(
-    64 + server.length + clientId.length + state.open.length * 14 + state.received.length * 3,
+    100 +
+      server.length +
+      clientId.length +
+      state.streams.reduce((bytes, { open }) => bytes + 20 + open.length * 14, 0) +
+      state.gaps.length * 20 +
+      state.received.length * 3,
   );
   let at = 0;
   const put = (value: number): void => {
@@ -75,14 +93,22 @@ export function encodeState(state: SavedState): Uint8Array {
   put(state.probing ? PROBING : 0);
   put(state.generation);
   put(state.lastPacketIdentifier);
-  put(state.next);
-  put(state.open.length);
-  let previous = 0;
-  for (const { offset, packetIdentifier, qos, phase } of state.open) {
-    put(offset - previous);
-    put(packetIdentifier);
-    put(qos | (phase === 'released' ? 4 : 0));
-    previous = offset;
+  for (const { next, open } of state.streams) {
+    put(next);
+    put(open.length);
+    let previous = 0;
+    for (const { offset, packetIdentifier, qos, phase } of open) {
+      put(offset - previous);
+      put(packetIdentifier);
+      put(qos | (phase === 'released' ? 4 : 0));
+      previous = offset;
+    }
+  }
+  put(state.historyUntil);
+  put(state.gaps.length);
+  for (const [from, to] of state.gaps) {
+    put(from);
+    put(to);
   }
   put(state.received.length);
   for (const packetIdentifier of state.received) put(packetIdentifier);
@@ -124,25 +150,50 @@ export function decodeState(bytes: Uint8Array): SavedState | undefined {
   if (flags > PROBING) return undefined;
   const generation = take();
   const lastPacketIdentifier = take();
-  const next = take();
-  const open: OpenEntry[] = [];
-  let offset = 0;
-  for (let left = take(); intact && left > 0; left -= 1) {
-    offset += take();
-    const packetIdentifier = take();
-    const kind = take();
-    const qos = kind & 3;
-    if (qos === 3 || kind > 7 || packetIdentifier > 0xffff || offset >= next) return undefined;
-    open.push({
-      offset,
-      packetIdentifier,
-      qos: qos as QoS,
-      phase: (kind & 4) === 0 ? 'published' : 'released',
-    });
+  const stream = (): SavedStream => {
+    const next = take();
+    const open: OpenEntry[] = [];
+    let offset = 0;
+    for (let left = take(); intact && left > 0; left -= 1) {
+      offset += take();
+      const packetIdentifier = take();
+      const kind = take();
+      const qos = kind & 3;
+      if (qos === 3 || kind > 7 || packetIdentifier > 0xffff || offset >= next) intact = false;
+      open.push({
+        offset,
+        packetIdentifier,
+        qos: qos as QoS,
+        phase: (kind & 4) === 0 ? 'published' : 'released',
+      });
+    }
+    return { next, open };
+  };
+  const gaps: Gap[] = [];
+  let { historyUntil } = newState;
+  let streams: SavedStream[];
+  if (format === FORMAT_1) {
+    const normal = stream();
+    streams = newState.streams.map((one, id) => ((id as StreamId) === NORMAL ? normal : one));
+  } else {
+    streams = STREAMS.map(stream);
+    historyUntil = take();
+    for (let left = take(); intact && left > 0; left -= 1) gaps.push([take(), take()]);
+    if (gaps.some(([from, to], index) => from >= to || from < (gaps[index - 1]?.[1] ?? 0))) intact = false;
   }
   const received: number[] = [];
   for (let left = take(); intact && left > 0; left -= 1) received.push(take());
   if (!intact || at !== source.length) return undefined;
   const probing = flags === PROBING;
-  return { server, clientId, generation, probing, lastPacketIdentifier, next, open, received };
+  return {
+    server,
+    clientId,
+    generation,
+    probing,
+    lastPacketIdentifier,
+    streams,
+    historyUntil,
+    gaps,
+    received,
+  };
 }

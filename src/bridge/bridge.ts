@@ -25,16 +25,18 @@ import { decodeState, newState } from './bridge-state.js';
 import type { Client } from './client.js';
 import { Control } from './control.js';
 import { reasonName } from './fault.js';
-import { Feed } from './feed.js';
+import { Feeds } from './feeds.js';
 import { renderGateway } from './forward.js';
 import { Incoming } from './incoming.js';
 import { Link } from './link.js';
+import { NewestSent } from './newest-sent.js';
 import { TURN_BYTES } from './output.js';
 import { OwnStatus } from './own-status.js';
 import { PublishWriter } from './publish-writer.js';
 import { etaSeconds, Rate } from './rate.js';
 import { Saver } from './saver.js';
 import type { ServerUrl } from './server-url.js';
+import { HIGH, LIVE, type StreamId } from './stream.js';
 import { type Dial, dial, type TlsSecrets } from './transport.js';
 
 export interface BridgeOptions {
@@ -106,7 +108,7 @@ export class Bridge implements Part {
     if (this.#stopping || parts === undefined) return;
     this.#stopping = true;
     parts.stopListening();
-    parts.feed.stop();
+    parts.feeds.stop();
     await parts.control.shutdown(SHUTDOWN_PUBACK_MS);
     await parts.link.stop(SHUTDOWN_CLOSE_MS);
     parts.incoming.stop();
@@ -165,10 +167,25 @@ export class Bridge implements Part {
     const send = (packet: Packet): void => this.#parts?.link.client?.send(packet);
     const wake = (): void => this.#wake();
 
-    const session = new BridgeSession(state, config.inflight);
+    const uses = new Set<StreamId>();
+    if (config.forward.some((rule) => rule.priority === 'high')) uses.add(HIGH);
+    if (config.forward.some((rule) => rule.order === 'live-first')) uses.add(LIVE);
+    const session = new BridgeSession(state, config.inflight, {
+      usesHigh: uses.has(HIGH),
+      historyShare: config.history_share,
+      historyOrder: config.history,
+      newestSent: new NewestSent(storage.keyValue(`bridge/${name}/newest`)),
+    });
     const incoming = new Incoming(state.received, { publish: this.#options.publish, send, wake, clock });
     const saver = new Saver(storage, name, session, () => incoming.received, clock, wake);
-    const feed = new Feed(storage, name, 'normal', wake, (fault) => this.#journalFault(fault));
+    const feeds = new Feeds({
+      storage,
+      bridge: name,
+      session,
+      uses,
+      arrived: wake,
+      failed: (fault) => this.#journalFault(fault),
+    });
     const control = new Control(
       name,
       rules,
@@ -209,8 +226,8 @@ export class Bridge implements Part {
       },
     );
     const rate = new Rate(storage.ledger(name).delivered, clock.monotonicMs());
-    const stopListening = storage.onCommitted(() => feed.grown());
-    return { session, incoming, saver, feed, control, link, rate, stopListening };
+    const stopListening = storage.onCommitted((head) => feeds.grown(head));
+    return { session, incoming, saver, feeds, control, link, rate, stopListening };
   }
 
   #accepted(server: ServerUrl, connack: ConnackPacket, sessionPresent: boolean, clientId: string): void {
@@ -273,7 +290,7 @@ export class Bridge implements Part {
       this.#armAckTimer();
       parts.link.ready();
       parts.control.connected(limits);
-      parts.feed.start(parts.session.cursor);
+      parts.feeds.start();
       this.#wake();
     };
     // Nothing may be sent in a session that the disk does not know: see BridgeSession.connected.
@@ -282,13 +299,13 @@ export class Bridge implements Part {
   }
 
   #closed(): void {
-    const { control, feed, incoming, session } = this.#built();
+    const { control, feeds, incoming, session } = this.#built();
     this.#connection += 1;
     this.#wire = undefined;
     this.#ackTimer?.cancel();
     this.#quotaTimer?.cancel();
     this.#quotaTimer = undefined;
-    feed.stop();
+    feeds.stop();
     session.disconnected();
     incoming.disconnected();
     control.disconnected();
@@ -358,12 +375,12 @@ export class Bridge implements Part {
 
   #pauseForQuota(): void {
     if (this.#quotaTimer !== undefined) return;
-    const { feed, session } = this.#built();
+    const { feeds, session } = this.#built();
     this.#options.log.warn({ bridge: this.#options.name }, 'Server is over its quota; sending pauses');
     this.#quotaTimer = this.#clock.at(this.#clock.monotonicMs() + QUOTA_PAUSE_MS, () => {
       this.#quotaTimer = undefined;
       session.retry();
-      feed.start(session.cursor);
+      feeds.start();
       this.#wake();
     });
   }
@@ -400,40 +417,22 @@ export class Bridge implements Part {
   }
 
   #turn(): void {
-    const { incoming, link, saver, session } = this.#built();
+    const { feeds, incoming, link, saver, session } = this.#built();
     // In this very turn: the messages that were handed to the broker in it go into the same transaction.
     if (incoming.saveNeeded && link.state !== 'stopped') saver.now(incoming.saving());
     const wire = this.#wire;
     if (wire !== undefined) {
       do {
-        if (!this.#stopping) this.#offer();
+        if (!this.#stopping) feeds.offer();
         session.pump(wire);
         // At QoS 0 all that was taken has left: on, until the turn is full.
-      } while (!this.#stopping && wire.writable && this.#offer());
+      } while (!this.#stopping && wire.writable && feeds.offer());
     }
     saver.turn();
     const hadNoRoom = wire !== undefined && !wire.writable;
     link.client?.flush();
     // The turn was full, not the socket: no `drained` would bring us back.
     if (hadNoRoom && this.#wire?.writable === true) this.#wake();
-  }
-
-  /** Hands Records to the session until it is full. Returns whether it took any. */
-  #offer(): boolean {
-    const { feed, session } = this.#built();
-    let taken = false;
-    for (;;) {
-      const item = feed.peek();
-      if (item === undefined) {
-        const passed = feed.passed();
-        if (passed === undefined) return taken;
-        session.passed(passed);
-        continue;
-      }
-      if (session.offer(item.record, item.route) === 'full') return taken;
-      feed.shift();
-      taken = true;
-    }
   }
 
   #wireTo(client: Client, limits: WireLimits): Wire {
@@ -452,8 +451,8 @@ export class Bridge implements Part {
       get writable() {
         return client.writable && client.output.length < TURN_BYTES;
       },
-      publish: (record, route, qos, packetIdentifier, dup) =>
-        writer.write(record, route, qos, packetIdentifier, dup, this.#clock.wallMs()),
+      publish: (record, route, qos, packetIdentifier, dup, late) =>
+        writer.write(record, route, qos, packetIdentifier, dup, this.#clock.wallMs(), late),
       pubrel: (packetIdentifier) =>
         client.send({ type: 'pubrel', packetIdentifier, reasonCode: ReasonCode.success }),
     };
@@ -469,7 +468,7 @@ interface Parts {
   readonly session: BridgeSession;
   readonly incoming: Incoming;
   readonly saver: Saver;
-  readonly feed: Feed;
+  readonly feeds: Feeds;
   readonly control: Control;
   readonly link: Link;
   readonly rate: Rate;

@@ -4,7 +4,7 @@
  * message is accepted, so that a later change of the rules orphans no backlog.
  */
 import type { BridgeConfig } from '../config/schema.js';
-import type { Route } from '../core/route.js';
+import type { Lane, Route } from '../core/route.js';
 import { matches } from '../mqtt/topic.js';
 
 export interface ForwardingGateway {
@@ -28,7 +28,7 @@ export function routeFor(
     if (!matches(renderGateway(rule.filter, gateway.id), topic)) continue;
     return {
       bridge,
-      lane: 'normal',
+      lane: laneOf(rule),
       qos: rule.qos,
       retain: rule.retain,
       strip: renderGateway(rule.strip, gateway.id),
@@ -37,6 +37,11 @@ export function routeFor(
     };
   }
   return undefined;
+}
+
+function laneOf(rule: BridgeConfig['forward'][number]): Lane {
+  if (rule.priority === 'high') return 'high';
+  return rule.order === 'live-first' ? 'history' : 'normal';
 }
 
 export function renderGateway(template: string, gatewayId: string): string {

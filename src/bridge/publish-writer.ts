@@ -56,6 +56,8 @@ export class PublishWriter {
     packetIdentifier: number,
     dup: boolean,
     nowWallMs: number,
+    /** A newer message of its topic was sent before: it must not overwrite that. */
+    late = false,
   ): Written {
     const { content } = record;
     const message = content.kind === 'message' ? content.message : undefined;
@@ -73,6 +75,7 @@ export class PublishWriter {
     const payload = content.kind === 'message' ? content.message.payload : this.#encode(content.set);
     const retain =
       this.#limits.retainAvailable &&
+      !late &&
       route.retain === 'keep' &&
       (content.kind === 'message' ? content.message.retain : content.set.retain);
 

@@ -49,7 +49,9 @@ export class Saver {
     }
     this.#timer ??= this.#clock.at(this.#clock.monotonicMs() + LAZY_SAVE_MS, () => {
       this.#timer = undefined;
-      if (this.#session.saveNeeded !== 'no') this.#write();
+      // Something may wait for it by now, behind a save in the air: then its commit must be told.
+      if (this.#session.saveNeeded === 'now') this.now(() => undefined);
+      else if (this.#session.saveNeeded === 'soon') this.#write();
     });
   }
 
@@ -84,7 +86,7 @@ export class Saver {
       lost: save.lost.length,
     });
     for (const loss of summarised(this.#bridge, save.lost)) this.#storage.lose(loss);
-    this.#storage.keepFrom(this.#bridge, 'normal', save.keepFrom, save.held);
+    for (const { lane, from, held } of save.needs) this.#storage.keepFrom(this.#bridge, lane, from, held);
     return save;
   }
 }

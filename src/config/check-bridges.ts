@@ -83,9 +83,18 @@ function checkRules(report: Report, path: Path, bridge: Tree): void {
     check([...rule, 'strip'], gatewayTopicProblem);
     check([...rule, 'prefix'], gatewayTopicProblem);
     checkStrip(report, rule);
+    checkOrder(report, rule);
   }
   for (const index of itemsAt(bridge, ['receive']).keys()) {
     check([...path, 'receive', index, 'filter'], (filter) => filterProblem(filter, true));
+  }
+}
+
+/** What overtakes everything has no history to be overtaken. */
+function checkOrder(report: Report, rule: Path): void {
+  const [priority, order] = ['priority', 'order'].map((key) => textAt(report.tree, [...rule, key]));
+  if (priority === 'high' && order === 'live-first') {
+    report.at([...rule, 'order'], 'found live-first with priority: high, which is sent in order: remove one');
   }
 }
 

@@ -48,6 +48,11 @@ export const text = (allowed: string) => z.string({ error: allowed }).min(1, { e
 export const qos = z.literal([0, 1, 2]);
 export const limit = (standard: number, least = 1, most = 1_000_000_000) =>
   z.number().int().min(least).max(most).default(standard);
+/** Of a whole, as `50%`; arrives as the number before the sign. */
+export const percent = z
+  .string({ error: 'per cent from 1% to 99%' })
+  .regex(/^[1-9]\d?%$/, { error: 'per cent from 1% to 99%' })
+  .transform((text) => Number.parseInt(text, 10));
 export const url = (describe: (url: string) => string | undefined, allowed: string) =>
   z.string({ error: allowed }).superRefine((value, context) => {
     const why = describe(value);

@@ -29,14 +29,13 @@ const KEYS: Readonly<Record<string, readonly string[]>> = {
   ],
   'mappings.*': ['aggregate'],
   'bridges.*': ['status', 'window', 'budget'],
-  'bridges.*.forward.*': ['priority', 'batch'],
+  'bridges.*.forward.*': ['batch'],
 };
 
 const VALUES: Readonly<Record<string, readonly string[]>> = {
   'buses.*.driver': ['modbus-ascii', 'modbus-rtu-over-tcp', 'serial', 'gpio', 'onewire', 'iio', 'system'],
   'devices.*.points.*.type': ['int8', 'uint8', 'bcd16', 'bcd32', 'string'],
   'mappings.*.payload': ['cbor', 'sparkplug'],
-  'bridges.*.forward.*.order': ['live-first'],
 };
 
 /** Whether what is missing at `path` would come from a key of a later version, which is refused already. */

@@ -8,7 +8,7 @@
  */
 
 import { describeListenerUrl, describeListenUrl, describeServerUrl, LISTENER_URL } from './endpoint.js';
-import { duration, file, identifier, limit, qos, size, text, url, words, YEAR_MS } from './kind.js';
+import { duration, file, identifier, limit, percent, qos, size, text, url, words, YEAR_MS } from './kind.js';
 import { z } from './zod.js';
 
 export const gatewaySchema = z.strictObject({
@@ -302,7 +302,16 @@ const forwardSchema = z.strictObject({
     'Topic filter; {gateway} stands for the gateway id. The first rule that matches decides.',
   ),
   qos: qos.default(1).describe('Quality of Service upstream.'),
-  order: z.literal('fifo').default('fifo').describe('fifo: in order per topic.'),
+  priority: z
+    .enum(['high', 'normal'])
+    .default('normal')
+    .describe('high: overtakes everything else of this bridge; some of the window is kept for it.'),
+  order: z
+    .enum(['fifo', 'live-first'])
+    .default('fifo')
+    .describe(
+      'fifo: in order per topic. live-first: what is new goes at once, what has waited beside it; it goes with RETAIN 0 where a newer message of its topic went before.',
+    ),
   strip: z.string().default('').describe('Taken from the beginning of the topic.'),
   prefix: z.string().default('').describe('Put before the topic, after strip.'),
   retain: z
@@ -355,6 +364,13 @@ export const bridgeSchema = z.strictObject({
     .max(65_535)
     .default(1000)
     .describe("Messages under way at once; never more than the server's Receive Maximum."),
+  history_share: percent
+    .prefault('50%')
+    .describe('Of the window, for what waits under order: live-first, while what is new goes at once.'),
+  history: z
+    .enum(['oldest-first', 'newest-first'])
+    .default('oldest-first')
+    .describe('What of that goes first; newest-first in blocks, each in its own order.'),
   ack_timeout: duration(100, 86_400_000)
     .prefault('1m')
     .describe('Nothing acknowledged for so long with messages in flight: reconnect.'),

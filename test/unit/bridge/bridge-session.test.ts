@@ -106,7 +106,7 @@ describe('QoS 2', () => {
 
     const after = new BridgeSession(state, 1000);
     expect(after.connected('mqtt://server', 'well-17', true, LIMITS)).toBe(false);
-    expect(after.cursor).toBe(1);
+    expect(after.cursorOf()).toBe(1);
     for (const offset of [1, 2, 3, 4]) after.offer(recordOf(offset), routeOf(2));
     tape.take();
     after.pump(tape);
@@ -193,7 +193,7 @@ describe('the window', () => {
       }
     }
     expect(delivered).toBe(3999);
-    expect(session.cursor).toBe(3);
+    expect(session.cursorOf()).toBe(3);
     expect(session.inFlight).toBe(1);
   });
 
@@ -226,7 +226,7 @@ test('QoS 0 counts as delivered when written, and leaves with nothing else under
   session.pump(tape);
   expect(tape.take().map((one) => one.type === 'publish' && one.offset)).toEqual([1, 2, 3, 4, 5]);
   expect(session.unsaved.delivered).toBe(5);
-  expect(session.cursor).toBe(6);
+  expect(session.cursorOf()).toBe(6);
 });
 
 describe('what cannot be delivered', () => {
@@ -413,7 +413,7 @@ function play(history: History): Outcome {
     isConnected = true;
     // As the shell does: a new session is on disk before anything is sent in it.
     isReady = session.saveNeeded !== 'now';
-    feedAt = session.cursor;
+    feedAt = session.cursorOf();
     // The status and a subscription take identifiers too, so that a Record's is not a function of its offset.
     controls = Array.from({ length: below(4) }, () => session.takeControl());
   };
@@ -492,7 +492,7 @@ function play(history: History): Outcome {
   // The weather clears: what is left drains.
   for (
     let round = 0;
-    round < 50 * history.records && (round < 50 || session.cursor <= history.records);
+    round < 50 * history.records && (round < 50 || session.cursorOf() <= history.records);
     round += 1
   ) {
     head = history.records;

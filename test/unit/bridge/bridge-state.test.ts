@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { decodeState, encodeState, newState, type SavedState } from '../../../src/bridge/bridge-state.js';
+import { NORMAL } from '../../../src/bridge/stream.js';
 import type { QoS } from '../../../src/core/message.js';
 
 const state: fc.Arbitrary<SavedState> = fc
@@ -26,7 +27,20 @@ const state: fc.Arbitrary<SavedState> = fc
     const open = offsets
       .sort((a, b) => a - b)
       .map((offset, index) => ({ offset, ...(entries[index] as (typeof entries)[number]) }));
-    return { ...rest, open, next: (open.at(-1)?.offset ?? 0) + beyond };
+    const next = (open.at(-1)?.offset ?? 0) + beyond;
+    const streams = newState.streams.map((one, id) => (id === beyond % 4 ? { next, open } : one));
+    return {
+      ...rest,
+      streams,
+      historyUntil: next,
+      gaps:
+        beyond % 2 === 0
+          ? []
+          : [
+              [1, 7],
+              [next + 10, next + 15],
+            ],
+    };
   });
 
 test('any state reads back as it was written', () => {
@@ -48,11 +62,17 @@ test('what an earlier version wrote is read', () => {
     clientId: 'well-17',
     generation: 3,
     lastPacketIdentifier: 700,
-    next: 5_000_000,
-    open: [
-      { offset: 4_999_990, packetIdentifier: 699, qos: 1, phase: 'published' },
-      { offset: 4_999_995, packetIdentifier: 700, qos: 2, phase: 'released' },
-    ],
+    streams: newState.streams.map((one, id) =>
+      id === NORMAL
+        ? {
+            next: 5_000_000,
+            open: [
+              { offset: 4_999_990, packetIdentifier: 699, qos: 1, phase: 'published' },
+              { offset: 4_999_995, packetIdentifier: 700, qos: 2, phase: 'released' },
+            ],
+          }
+        : one,
+    ),
     received: [5, 9],
   });
 });
@@ -64,7 +84,8 @@ test('a thousand open exchanges take a few bytes each', () => {
     qos: 2 as const,
     phase: 'published' as const,
   }));
-  const bytes = encodeState({ ...newState, next: 6_000_000, open });
+  const streams = [{ next: 6_000_000, open }, ...newState.streams.slice(1)];
+  const bytes = encodeState({ ...newState, streams });
   expect(bytes.length).toBeLessThan(5000);
 });
 
