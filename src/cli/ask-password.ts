@@ -52,8 +52,9 @@ async function firstLine(input: NodeJS.ReadableStream): Promise<string> {
 
 /** Raw, so that the terminal shows nothing: the keys of an editing line are ours to mind. */
 function hiddenLine(question: string, input: ReadStream, output: NodeJS.WritableStream): Promise<string> {
-  output.write(question);
+  // Before it asks: whoever answers quickly must not see it echoed.
   input.setRawMode(true);
+  output.write(question);
   input.resume();
   const decoder = new StringDecoder('utf8');
   let line: string[] = [];

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { type Config, configSchema } from '../../../src/config/schema.js';
-import { planChange } from '../../../src/gateway/plan.js';
+import { anonymousUntilRestart, planChange } from '../../../src/gateway/plan.js';
 
 function config(change: (raw: Record<string, unknown>) => void = () => {}): Config {
   const raw: Record<string, unknown> = {
@@ -81,4 +81,28 @@ test('what cannot change under a running process is named', () => {
     raw.journal = { max_size: '1GiB' };
   });
   expect(planChange(config(), after, none).needsRestart).toEqual(['gateway', 'journal']);
+});
+
+function brokerOf(broker: object): Config {
+  return config((raw) => {
+    raw.broker = broker;
+  });
+}
+
+test('files and rules of access are taken over at once; the rest of the broker waits for a restart', () => {
+  const before = brokerOf({ password_file: 'a', allow_anonymous: false });
+  const after = brokerOf({ password_file: 'b', acl_file: 'c', allow_anonymous: true });
+  expect(planChange(before, after, none).needsRestart).toEqual([]);
+  const limited = brokerOf({ password_file: 'a', limits: { max_connections: 5 } });
+  expect(planChange(before, limited, none).needsRestart).toEqual(['broker']);
+});
+
+test('a default that was decided for listeners of after the restart may close the door, and opens it only then', () => {
+  const open = { listeners: [{ url: 'mqtt://0.0.0.0' }], allow_anonymous: false };
+  const loopback = { listeners: [{ url: 'mqtt://127.0.0.1' }], allow_anonymous: true };
+  const broker = (part: object) => ({ ...config().broker, ...part });
+  expect(anonymousUntilRestart(broker(open), broker(loopback))).toBe(false);
+  expect(anonymousUntilRestart(broker(loopback), broker(open))).toBe(false);
+  expect(anonymousUntilRestart(broker(loopback), broker(loopback))).toBe(true);
+  expect(anonymousUntilRestart(broker(open), broker({ ...open, allow_anonymous: true }))).toBe(true);
 });
