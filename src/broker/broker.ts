@@ -21,6 +21,7 @@ import type { Part } from '../core/part.js';
 import type { Content } from '../core/record.js';
 import type { SampleSet } from '../core/sample.js';
 import type { BrokerSnapshot } from '../core/snapshot.js';
+import { VERSION } from '../core/version.js';
 import { encodePayload } from '../mapping/payload.js';
 import type { Storage } from '../storage/storage.js';
 import { AccessControl } from './access-control.js';
@@ -28,14 +29,17 @@ import { AddressGuard, type Span } from './address-guard.js';
 import type { Authorizer, Identity } from './authorizer.js';
 import { CertificateWatch } from './certificates.js';
 import type { Capabilities } from './connect.js';
-import { Connection, type Surroundings } from './connection.js';
+import { Connection, type Reported, type Surroundings } from './connection.js';
 import { Counters } from './counters.js';
 import { Deadlines } from './deadlines.js';
+import type { QueueBudget } from './delivery-queue.js';
 import { Exchange, type Routing } from './exchange.js';
 import { Listener } from './listener.js';
 import type { Delivery, Publication } from './publication.js';
+import { Refusals } from './refusals.js';
 import type { Dropped, Session } from './session.js';
 import { Sessions } from './sessions.js';
+import { ROOT, type SysFigures, SysTopics } from './sys-topics.js';
 import type { Transport, TransportUser } from './transport.js';
 import { Turn } from './turn.js';
 
@@ -77,6 +81,8 @@ const SESSIONS_BYTES_MAX = 256 * 1024 * 1024;
 const SESSIONS_PER_CONNECTION_MAX = 10;
 /** Sockets that may be open beyond `max_connections`, so that the surplus can be told why it is refused. */
 const SURPLUS_SOCKETS_MAX = 64;
+const TOO_MANY_SOCKETS =
+  'broker.limits.max_connections is reached, and there are too many more to tell them so';
 /** Clients have this long to take their last packets. */
 const STOP_MS_MAX = 1000;
 
@@ -98,7 +104,11 @@ export class Broker implements Part {
   #timer: Timer | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
   #running = false;
-  #full = false;
+  readonly #budget: QueueBudget = { bytes: 0, bytesMax: SESSIONS_BYTES_MAX };
+  readonly #refusals: Refusals;
+  readonly #sys: SysTopics;
+  #connectedMax = 0;
+  #startedAtMs = 0;
   #stopped: (() => void) | undefined;
 
   constructor(options: BrokerOptions) {
@@ -108,7 +118,15 @@ export class Broker implements Part {
     this.#turn = new Turn(storage === undefined ? undefined : (then) => storage.afterCommit(then));
     this.#access = new AccessControl(options.access ?? {}, this.#anonymous(config.allow_anonymous));
     this.#authorizer = options.authorizer ?? this.#access;
+    this.#refusals = new Refusals(clock, log);
+    this.#sys = new SysTopics({
+      clock,
+      figures: () => this.#figures(),
+      publish: (publication) => this.#publishSys(publication),
+      anyone: () => this.#exchange.hasSubscribersBelow(ROOT),
+    });
     this.#exchange = new Exchange({
+      sys: this.#sys,
       mayReceive: (session, topicName) => this.#mayReceive(session.identity, topicName),
       storage,
       routing: options.routing,
@@ -123,7 +141,7 @@ export class Broker implements Part {
         queued: limits.max_queued,
         queuedBytes: limits.max_queued_bytes,
         retained: limits.max_retained,
-        budget: { bytes: 0, bytesMax: SESSIONS_BYTES_MAX },
+        budget: this.#budget,
       },
       sessionsMax: limits.max_connections * SESSIONS_PER_CONNECTION_MAX,
       publishWill: (will, session) => this.#publishWill(will, session),
@@ -161,6 +179,7 @@ export class Broker implements Part {
       sessionsMoved: () => this.#arm(),
       gone: (connection) => this.#gone(connection),
       report: (connection, what, why) => this.#report(connection, what, why),
+      transgressed: (client, address, why) => this.#refusals.count(why, { client, address }),
     };
     this.#certificates = new CertificateWatch(clock, log);
     this.#listeners = config.listeners.map(
@@ -184,6 +203,8 @@ export class Broker implements Part {
   }
 
   async start(): Promise<void> {
+    this.#startedAtMs = this.#options.clock.monotonicMs();
+    this.#sys.start();
     this.#exchange.loadRetained();
     this.#running = true;
     for (const listener of this.#listeners) await listener.start();
@@ -209,6 +230,8 @@ export class Broker implements Part {
     this.#timer = undefined;
     this.#timerAtMs = Number.POSITIVE_INFINITY;
     this.#certificates.stop();
+    this.#sys.stop();
+    this.#refusals.stop();
     for (const listener of this.#listeners) listener.cut();
     await Promise.all(listening);
   }
@@ -267,6 +290,7 @@ export class Broker implements Part {
   snapshot(): BrokerSnapshot {
     const { messagesReceived, messagesSent, messagesDropped, bytesReceived, bytesSent } = this.#counters;
     const { loginsFailed, connectionsThrottled, publishesDenied } = this.#counters;
+    const { connectionsRefused, subscriptionsRefused, protocolErrors } = this.#counters;
     return {
       listeners: this.urls,
       connections: this.#admitted.size,
@@ -281,6 +305,9 @@ export class Broker implements Part {
       loginsFailed,
       connectionsThrottled,
       publishesDenied,
+      connectionsRefused,
+      subscriptionsRefused,
+      protocolErrors,
     };
   }
 
@@ -295,6 +322,7 @@ export class Broker implements Part {
   #refusedEarly(address: string, why: string): void {
     this.#counters.connectionsRefused += 1;
     this.#options.log.debug({ address, why }, 'Client refused');
+    this.#refusals.count(why, { address });
   }
 
   /** A client's stream, whatever listener it came in by. Undefined: there are too many, it is to be closed. */
@@ -302,10 +330,10 @@ export class Broker implements Part {
     const { max_connections: connectionsMax, connect_timeout: connectTimeoutMs } =
       this.#options.config.limits;
     if (!this.#running || this.#connections.size >= connectionsMax + SURPLUS_SOCKETS_MAX) {
-      this.#counters.connectionsRefused += 1;
-      this.#tellFull();
+      this.#refusedEarly(transport.remoteAddress, TOO_MANY_SOCKETS);
       return undefined;
     }
+    this.#counters.socketsOpened += 1;
     const connection = new Connection(transport, this.#around, connectTimeoutMs);
     this.#connections.add(connection);
     return connection;
@@ -313,10 +341,10 @@ export class Broker implements Part {
 
   #admit(connection: Connection): boolean {
     if (this.#admitted.size >= this.#options.config.limits.max_connections) {
-      this.#tellFull();
       return false;
     }
     this.#admitted.add(connection);
+    this.#connectedMax = Math.max(this.#connectedMax, this.#admitted.size);
     return true;
   }
 
@@ -324,18 +352,7 @@ export class Broker implements Part {
     this.#connections.delete(connection);
     this.#admitted.delete(connection);
     this.#wakings.delete(connection);
-    if (this.#full && this.#admitted.size < this.#options.config.limits.max_connections) this.#full = false;
     if (this.#connections.size === 0) this.#stopped?.();
-  }
-
-  #tellFull(): void {
-    if (this.#full) return;
-    this.#full = true;
-    const { max_connections: connections } = this.#options.config.limits;
-    this.#options.log.warn(
-      { connections },
-      'The broker is full and refuses clients; raise broker.limits.max_connections',
-    );
   }
 
   #anonymous(said: boolean | undefined): boolean {
@@ -390,13 +407,47 @@ export class Broker implements Part {
     }
   }
 
-  #report(connection: Connection, what: 'connected' | 'disconnected' | 'refused', why: string): void {
+  #report(connection: Connection, what: Reported, why: string): void {
     if (what === 'disconnected') this.#admitted.delete(connection);
     const { clientId, remoteAddress } = connection;
     const { log } = this.#options;
-    if (what === 'connected') log.debug({ client: clientId, address: remoteAddress }, 'Client connected');
-    else if (what === 'disconnected') log.debug({ client: clientId, why }, 'Client disconnected');
-    else log.debug({ client: clientId, address: remoteAddress, why }, 'Client refused');
+    if (what === 'connected') {
+      this.#counters.connectionsAccepted += 1;
+      log.debug({ client: clientId, address: remoteAddress }, 'Client connected');
+    } else if (what === 'disconnected') {
+      log.debug({ client: clientId, why }, 'Client disconnected');
+    } else {
+      log.debug({ client: clientId, address: remoteAddress, why }, 'Client refused');
+      if (this.#running && what === 'refused')
+        this.#refusals.count(why, { client: clientId, address: remoteAddress });
+    }
+  }
+
+  #publishSys(publication: Publication): void {
+    this.#exchange.beginTurn();
+    const topic = this.#exchange.topic(publication.topic);
+    if (topic !== undefined) this.#exchange.deliver(publication, topic, undefined);
+  }
+
+  #figures(): SysFigures {
+    const { retained } = this.#exchange;
+    let queued = 0;
+    for (const session of this.#sessions.all()) queued += session.queued;
+    return {
+      ...this.#counters,
+      version: this.#options.version ?? VERSION,
+      uptimeMs: this.#options.clock.monotonicMs() - this.#startedAtMs,
+      clients: this.#sessions.size,
+      clientsConnected: this.#admitted.size,
+      clientsConnectedMax: this.#connectedMax,
+      clientsExpired: this.#sessions.expired,
+      subscriptions: this.#exchange.subscriptions,
+      sharedSubscriptions: this.#exchange.sharedSubscriptions,
+      retained: retained.size,
+      stored: retained.size + queued,
+      storedBytes: retained.bytes + this.#budget.bytes,
+      heapBytes: process.memoryUsage().heapUsed,
+    };
   }
 
   #newClientId(): string {

@@ -59,8 +59,13 @@ export interface Surroundings {
   /** Sessions' deadlines may have moved. */
   sessionsMoved(): void;
   gone(connection: Connection): void;
-  report(connection: Connection, what: 'connected' | 'disconnected' | 'refused', why: string): void;
+  report(connection: Connection, what: Reported, why: string): void;
+  /** A connected client did what it may not, and is cut off or denied it. */
+  transgressed(clientId: string, remoteAddress: string, why: string): void;
 }
+
+/** `throttled`: refused for what its address did, of which the guard tells. */
+export type Reported = 'connected' | 'disconnected' | 'refused' | 'throttled';
 
 type State = 'opened' | 'authorizing' | 'authenticating' | 'connected' | 'closing' | 'closed';
 
@@ -70,6 +75,13 @@ const ALIAS_BYTES_MAX = 4;
 const LINGER_MS = 5000;
 /** A client that does not read its acknowledgements is not read either. */
 const UNREAD_BYTES_MAX = 1024 * 1024;
+
+/** Why a client is disconnected that has done nothing wrong. */
+const NO_TRANSGRESSION: ReadonlySet<ReasonCode> = new Set([
+  ReasonCode.serverShuttingDown,
+  ReasonCode.keepAliveTimeout,
+  ReasonCode.sessionTakenOver,
+]);
 
 export class Connection implements TransportUser, Publisher {
   readonly remoteAddress: string;
@@ -187,7 +199,9 @@ export class Connection implements TransportUser, Publisher {
     const outbox = this.#outbox;
     if (packetIdentifier === 0 && (outbox.congested || !this.fits(delivery))) return false;
     const { version } = this.#agreed!;
-    this.#around.counters.messagesSent += 1;
+    const { counters } = this.#around;
+    counters.messagesSent += 1;
+    counters.payloadBytesSent += delivery.publication.payload.length;
     const aliases = this.#outgoingAliases;
     // What is too large with an alias beside its name goes out without one.
     const mayAlias = aliases !== undefined && this.#roomFor(delivery) >= ALIAS_BYTES_MAX;
@@ -219,6 +233,7 @@ export class Connection implements TransportUser, Publisher {
         return;
       }
       this.#lastPacketMs = this.#around.exchange.nowMs;
+      this.#around.counters.packetsReceived += 1;
       if (this.#state === 'connected') this.#packet(decoded.packet);
       else if (this.#state === 'authenticating') this.#authenticating(decoded.packet);
       else this.#first(decoded.packet);
@@ -387,7 +402,10 @@ export class Connection implements TransportUser, Publisher {
       this.#refuse(agreed.version, ReasonCode.topicNameInvalid, 'the Will Topic is not a topic name');
       return;
     }
-    if (packet.will !== undefined && !around.authorizer.mayPublish(this.#identity!, packet.will.topic)) {
+    if (
+      willTopic !== undefined &&
+      (willTopic.isSys || !around.authorizer.mayPublish(this.#identity!, willTopic.name))
+    ) {
       this.#refuse(agreed.version, ReasonCode.notAuthorized, 'not authorized to publish the Will');
       return;
     }
@@ -536,13 +554,13 @@ export class Connection implements TransportUser, Publisher {
       this.#maximumPacketSize,
     );
     if (bytes !== undefined) this.#outbox.packet(bytes);
-    this.#refuseSilently(why);
+    this.#refuseSilently(why, reasonCode === ReasonCode.connectionRateExceeded ? 'throttled' : 'refused');
   }
 
-  #refuseSilently(why: string): void {
+  #refuseSilently(why: string, what: 'refused' | 'throttled' = 'refused'): void {
     if (this.#state === 'closing' || this.#state === 'closed') return;
     this.#around.counters.connectionsRefused += 1;
-    this.#around.report(this, 'refused', why);
+    this.#around.report(this, what, why);
     this.#end();
   }
 
@@ -552,6 +570,9 @@ export class Connection implements TransportUser, Publisher {
     if (this.version === 5) {
       const properties: Properties = { reasonString: why };
       this.#send({ type: 'disconnect', reasonCode, properties });
+    }
+    if (!NO_TRANSGRESSION.has(reasonCode)) {
+      this.#around.transgressed(this.clientId, this.remoteAddress, why);
     }
     this.#leave(false, why);
     this.#end();

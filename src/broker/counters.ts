@@ -1,5 +1,15 @@
 /** What the broker has counted since the start; plain numbers, added to on the hot path. */
 export class Counters {
+  /** MQTT packets of every type. */
+  packetsReceived = 0;
+  packetsSent = 0;
+  payloadBytesReceived = 0;
+  payloadBytesSent = 0;
+  /** Streams of bytes, whether a CONNECT came or not. */
+  socketsOpened = 0;
+  connectionsAccepted = 0;
+  /** SUBSCRIBEs beyond the client's limit. */
+  subscriptionsRefused = 0;
   messagesReceived = 0;
   messagesSent = 0;
   messagesDropped = 0;

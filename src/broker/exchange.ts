@@ -25,6 +25,7 @@ import type { Session } from './session.js';
 import { SharedGroup } from './shared-group.js';
 import type { Subscription } from './subscription.js';
 import { SubscriptionTree, TOPIC_LEVELS_MAX } from './subscription-tree.js';
+import { isSys, type SysTopics } from './sys-topics.js';
 
 /** Which routes of the journal a publication belongs to, and whether it is kept for replay. */
 export interface Routing {
@@ -41,6 +42,8 @@ export interface ExchangeOptions {
   readonly retained: RetainedLimits;
   /** Whether the ACL lets a session read a topic; absent: everyone everything. */
   readonly mayReceive?: MayReceive;
+  /** The $SYS topics: told when somebody subscribes, asked for what a new subscriber finds. */
+  readonly sys?: Pick<SysTopics, 'wanted' | 'match'>;
   readonly clock: Clock;
   readonly log: Log;
   readonly counters: Counters;
@@ -76,6 +79,15 @@ export class Exchange {
     return this.#sessions.size + this.#sharedSubscriptions;
   }
 
+  get sharedSubscriptions(): number {
+    return this.#sharedSubscriptions;
+  }
+
+  /** Whether any filter begins with this level. */
+  hasSubscribersBelow(level: string): boolean {
+    return [this.#sessions, this.#groups, this.#locals].some((tree) => tree.hasBelow(level));
+  }
+
   beginTurn(): number {
     this.nowMs = this.#options.clock.monotonicMs();
     return this.nowMs;
@@ -103,6 +115,7 @@ export class Exchange {
   /** Replaces the session's subscription of the same filter; true: there was none. */
   subscribe(subscription: Subscription): boolean {
     const { session, topicFilter } = subscription;
+    if (isSys(subscription.matched)) this.#options.sys?.wanted();
     const isNew = !session.subscriptions.has(topicFilter);
     if (!isNew) this.unsubscribe(session, topicFilter);
     session.subscriptions.set(topicFilter, subscription);
@@ -156,6 +169,7 @@ export class Exchange {
     }
     // A wrapper of its own: the same function may subscribe twice.
     const subscriber: LocalSubscriber = (message) => deliver(message);
+    if (isSys(topicFilter)) this.#options.sys?.wanted();
     this.#locals.add(topicFilter, subscriber, subscriber);
     this.#generation += 1;
     return () => {
@@ -168,6 +182,7 @@ export class Exchange {
     const { session, qos, subscriptionIdentifier } = subscription;
     const found: Publication[] = [];
     this.retained.match(subscription.matched, this.nowMs, found);
+    if (isSys(subscription.matched)) this.#options.sys?.match(subscription.matched, this.nowMs, found);
     const identifiers = subscriptionIdentifier === undefined ? undefined : [subscriptionIdentifier];
     const { mayReceive } = this.#options;
     for (const publication of found) {

@@ -65,8 +65,9 @@ export class Intake implements AckWaiter {
   }
 
   publish(packet: PublishPacket): void {
-    const { exchange, authorizer, counters, capabilities } = this.#around;
+    const { exchange, counters, capabilities } = this.#around;
     counters.messagesReceived += 1;
+    counters.payloadBytesReceived += packet.payload.length;
     const topicAlias = packet.properties?.topicAlias;
     let topicName = packet.topic;
     if (topicAlias !== undefined || topicName === '') {
@@ -95,7 +96,7 @@ export class Intake implements AckWaiter {
     }
     if (packet.qos > 0) {
       this.#publishAboveQoS0(packet, packet.packetIdentifier!, packet.qos as 1 | 2, topic);
-    } else if (authorizer.mayPublish(this.#identity, topicName)) {
+    } else if (this.#mayPublish(topic)) {
       exchange.accept(this.#publication(packet, topicName), topic, this.#session);
     } else {
       counters.messagesDropped += 1;
@@ -155,7 +156,7 @@ export class Intake implements AckWaiter {
     }
     let reasonCode: ReasonCode = ReasonCode.success;
     let waits = this.unacknowledged > 0;
-    if (!this.#around.authorizer.mayPublish(this.#identity, topic.name)) {
+    if (!this.#mayPublish(topic)) {
       this.#around.counters.messagesDropped += 1;
       this.#around.counters.publishesDenied += 1;
       reasonCode = ReasonCode.notAuthorized;
@@ -185,6 +186,10 @@ export class Intake implements AckWaiter {
     }
     receiver.accepted(packetIdentifier, qos, reasonCode);
     this.#publisher.acknowledge(qos === 1 ? 'puback' : 'pubrec', packetIdentifier, reasonCode);
+  }
+
+  #mayPublish(topic: Topic): boolean {
+    return !topic.isSys && this.#around.authorizer.mayPublish(this.#identity, topic.name);
   }
 
   #acknowledgeLater(packetIdentifier: number, qos: 1 | 2, reasonCode: ReasonCode): void {

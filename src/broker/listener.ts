@@ -70,7 +70,9 @@ export class Listener {
       : this.#socketServer();
     this.#server = server;
     server.maxConnections = this.#options.socketsMax;
-    server.on('drop', (socket) => this.#options.refused(socket?.remoteAddress ?? '', 'too many sockets'));
+    server.on('drop', (socket) =>
+      this.#options.refused(socket?.remoteAddress ?? '', 'the listener has too many sockets'),
+    );
     if (webSocket || this.#configured.secure) {
       server.on('connection', (socket: Socket) => this.#handshakes.begin(socket));
     }

@@ -6,6 +6,7 @@
  * So whatever is used stays, and a client that invents topics costs a bounded amount.
  */
 import type { Audience } from './audience.js';
+import { isSys } from './sys-topics.js';
 
 /** Ten thousand topics in random order are an ordinary plant; they must fit into one half. */
 export const TOPICS_MAX = 16_384;
@@ -17,9 +18,12 @@ export class Topic {
   /** The change of subscriptions up to which `audience` is true; -1: never resolved. */
   generation = -1;
   audience: Audience = NOBODY;
+  /** The broker's own: clients read it and do not write it. */
+  readonly isSys: boolean;
 
   constructor(name: string) {
     this.name = name;
+    this.isSys = isSys(name);
   }
 }
 

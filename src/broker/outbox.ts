@@ -50,6 +50,7 @@ export class Outbox {
   }
 
   ack(type: AckPacket['type'], packetIdentifier: number): void {
+    this.#counters.packetsSent += 1;
     const buffer = this.#reserve(4);
     if (buffer !== undefined) this.#used = writeAck(buffer, this.#used, type, packetIdentifier);
   }
@@ -60,6 +61,7 @@ export class Outbox {
       this.packet(packetIdentifier === 0 ? template.bytes : template.withIdentifier(packetIdentifier, dup));
       return;
     }
+    this.#counters.packetsSent += 1;
     const buffer = this.#reserve(size);
     if (buffer !== undefined) this.#used = template.write(buffer, this.#used, packetIdentifier, dup);
   }
@@ -67,6 +69,7 @@ export class Outbox {
   /** Any encoded packet; a large one is handed over as it is, so it must not be written to afterwards. */
   packet(bytes: Uint8Array): void {
     if (this.#closed) return;
+    this.#counters.packetsSent += 1;
     if (bytes.length > BUFFER_BYTES) {
       this.#handOver();
       this.#counters.bytesSent += bytes.length;

@@ -33,6 +33,7 @@ export class Sessions {
   readonly #byClientId = new Map<string, Session>();
   readonly #wills = new Deadlines<Session>();
   readonly #ends = new Deadlines<Session>();
+  #expired = 0;
 
   constructor(options: SessionsOptions) {
     this.#options = options;
@@ -40,6 +41,11 @@ export class Sessions {
 
   get size(): number {
     return this.#byClientId.size;
+  }
+
+  /** Sessions whose time was up. */
+  get expired(): number {
+    return this.#expired;
   }
 
   get(clientId: string): Session | undefined {
@@ -98,6 +104,7 @@ export class Sessions {
       this.#publishWill(due, nowMs);
     }
     for (let due = this.#ends.shiftDue(nowMs); due !== undefined; due = this.#ends.shiftDue(nowMs)) {
+      this.#expired += 1;
       this.#end(due, nowMs);
     }
   }

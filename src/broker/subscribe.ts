@@ -3,6 +3,7 @@ import type { QoS } from '../core/message.js';
 import type { ProtocolVersion, SubscribePacket, UnsubscribePacket } from '../mqtt/packet.js';
 import { ReasonCode } from '../mqtt/reason-code.js';
 import type { Authorizer, Identity } from './authorizer.js';
+import type { Counters } from './counters.js';
 import { type Exchange, readFilter } from './exchange.js';
 import type { Session } from './session.js';
 import type { Subscription } from './subscription.js';
@@ -23,6 +24,8 @@ export function subscribe(
     readonly authorizer: Authorizer;
     readonly maximumSubscriptions: number;
     readonly capabilities: { readonly maximumQoS: QoS };
+    readonly counters: Counters;
+    transgressed(clientId: string, remoteAddress: string, why: string): void;
   },
 ): Granted {
   const { exchange, authorizer, maximumSubscriptions, capabilities } = around;
@@ -48,6 +51,8 @@ export function subscribe(
       continue;
     }
     if (session.subscriptions.size >= maximumSubscriptions && !session.subscriptions.has(topicFilter)) {
+      around.counters.subscriptionsRefused += 1;
+      around.transgressed(identity.clientId, '', 'broker.limits.max_subscriptions is reached');
       reasonCodes.push(ReasonCode.quotaExceeded);
       continue;
     }

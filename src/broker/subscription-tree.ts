@@ -24,6 +24,11 @@ export class SubscriptionTree<Key, Entry> {
     return this.#size;
   }
 
+  /** Whether any filter begins with this level. */
+  hasBelow(level: string): boolean {
+    return this.#root.children?.has(level) ?? false;
+  }
+
   /** Returns the entry that was replaced. */
   add(topicFilter: string, key: Key, entry: Entry): Entry | undefined {
     let at = this.#root;

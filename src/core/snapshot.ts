@@ -68,6 +68,12 @@ export interface BrokerSnapshot {
   readonly connectionsThrottled: number;
   /** Messages that their client may not publish. */
   readonly publishesDenied: number;
+  /** Sockets and CONNECTs that did not become a connection, for whatever reason. */
+  readonly connectionsRefused: number;
+  /** Subscriptions beyond the limit of their client. */
+  readonly subscriptionsRefused: number;
+  /** Packets that are not MQTT. */
+  readonly protocolErrors: number;
 }
 
 export interface BridgeSnapshot {

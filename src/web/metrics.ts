@@ -142,6 +142,24 @@ const METRICS: readonly Metric[] = [
     'Messages that their client may not publish.',
     (s) => s.broker.publishesDenied,
   ),
+  one(
+    'counter',
+    'broker_connections_refused_total',
+    'Sockets and CONNECTs that did not become a connection.',
+    (s) => s.broker.connectionsRefused,
+  ),
+  one(
+    'counter',
+    'broker_subscriptions_refused_total',
+    'Subscriptions beyond the limit of their client.',
+    (s) => s.broker.subscriptionsRefused,
+  ),
+  one(
+    'counter',
+    'broker_protocol_errors_total',
+    'Packets that are not MQTT.',
+    (s) => s.broker.protocolErrors,
+  ),
   each('bridges', 'gauge', 'bridge_connected', 'Whether the bridge is connected.', (b) =>
     Number(b.state === 'connected'),
   ),

@@ -33,6 +33,9 @@ export function aSnapshot(different: Partial<Snapshot> = {}): Snapshot {
       loginsFailed: 11,
       connectionsThrottled: 12,
       publishesDenied: 13,
+      connectionsRefused: 14,
+      subscriptionsRefused: 15,
+      protocolErrors: 16,
     },
     bridges: {
       cloud: {

@@ -581,6 +581,10 @@ describe('one address', () => {
     running!.clock.advance(10_000);
     expect(await from('10.0.0.1', {})).toMatchObject([refused]);
     expect(lines).toEqual([
+      [
+        { address: '10.0.0.1', client: 'x', why: 'not authorized' },
+        'A client was refused; more for the same reason are only counted',
+      ],
       [{ address: '10.0.0.1' }, 'Too many logins failed from an address; it is refused for a time'],
       [{ address: '10.0.0.1', why: 'blocked', ms: 10_000, refused: 2 }, 'An address is welcome again'],
     ]);

@@ -48,6 +48,9 @@ test('status shows state and reason of every device, bus and bridge', () => {
       loginsFailed: 0,
       connectionsThrottled: 0,
       publishesDenied: 0,
+      connectionsRefused: 14,
+      subscriptionsRefused: 15,
+      protocolErrors: 16,
     },
     bridges: {
       cloud: {

@@ -1,0 +1,72 @@
+/**
+ * What clients are refused for, told once per span: when it begins, with the first client, and when it has been quiet
+ * for a while, with the number and the duration. A scanner of ports or a broken client must not fill the log.
+ */
+import type { Clock, Timer } from '../core/clock.js';
+import type { Log } from '../core/log.js';
+
+/** Quiet for so long, it is over. */
+const QUIET_MS = 600_000;
+/** Reasons are sentences of ours, of which there are few; this bounds what a mistake in that would cost. */
+const SPANS_MAX = 100;
+
+interface Span {
+  readonly beganMs: number;
+  lastMs: number;
+  count: number;
+}
+
+export class Refusals {
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #spans = new Map<string, Span>();
+  #timer: Timer | undefined;
+
+  constructor(clock: Clock, log: Log) {
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  /** `fields`: of the client, told of the first one only. */
+  count(why: string, fields: object): void {
+    const nowMs = this.#clock.monotonicMs();
+    const span = this.#spans.get(why);
+    if (span !== undefined) {
+      span.lastMs = nowMs;
+      span.count += 1;
+      return;
+    }
+    if (this.#spans.size >= SPANS_MAX) return;
+    this.#spans.set(why, { beganMs: nowMs, lastMs: nowMs, count: 1 });
+    this.#log.warn({ why, ...fields }, 'A client was refused; more for the same reason are only counted');
+    this.#arm();
+  }
+
+  stop(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#spans.clear();
+  }
+
+  #arm(): void {
+    if (this.#timer !== undefined || this.#spans.size === 0) return;
+    const nextMs = Math.min(...[...this.#spans.values()].map(({ lastMs }) => lastMs)) + QUIET_MS;
+    this.#timer = this.#clock.at(nextMs, () => {
+      this.#timer = undefined;
+      this.#end();
+      this.#arm();
+    });
+  }
+
+  #end(): void {
+    const nowMs = this.#clock.monotonicMs();
+    for (const [why, { beganMs, lastMs, count }] of this.#spans) {
+      if (nowMs - lastMs < QUIET_MS) continue;
+      this.#spans.delete(why);
+      // Of a single one everything was said.
+      if (count === 1) continue;
+      const forMs = Math.round(lastMs - beganMs);
+      this.#log.info({ why, count, forMs }, 'No more clients are refused for this reason');
+    }
+  }
+}
