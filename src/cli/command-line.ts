@@ -2,11 +2,13 @@
  * argv → command → exit code. Each command's code loads only when it is asked for, so that `godwit status` is quick
  * and `godwit schema` needs no native package.
  */
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { ConfigError } from '../config/parse.js';
 import { GodwitError, reasonOf } from '../core/error.js';
 import { VERSION } from '../core/version.js';
+import { validTopicFilter } from '../mqtt/topic.js';
 import { ExitCode } from './exit-code.js';
+import { parsePointInTime } from './point-in-time.js';
 
 export const DEFAULT_CONFIG = '/etc/godwit/godwit.yaml';
 
@@ -67,6 +69,7 @@ function build(ends: (code: ExitCode) => void): Command {
       const { status } = await import('./status.js');
       ends(await status(options.config, options.json === true));
     });
+  addJournalCommands(withConfig, ends);
   program
     .command('passwd <file> <user>')
     .description(
@@ -79,6 +82,62 @@ function build(ends: (code: ExitCode) => void): Command {
       ends(await passwd(file, user, { remove: options.delete === true, scram: options.scram === true }));
     });
   return program;
+}
+
+function addJournalCommands(
+  add: (name: string, what: string) => Command,
+  ends: (code: ExitCode) => void,
+): void {
+  add('journal', 'size, span, backlog per bridge, losses')
+    .option('--json', 'print it as JSON')
+    .option(
+      '--audit',
+      'count the Records anew; exit 1 if produced is not delivered + in flight + waiting + lost',
+    )
+    .action(async ({ config, ...options }: { config: string; json?: boolean; audit?: boolean }) => {
+      const { journal } = await import('./journal.js');
+      ends(await journal(config, options));
+    });
+  withRange(add('export', 'write journalled history to standard output'))
+    .addOption(
+      new Option('--format <format>', 'JSON Lines or CSV')
+        .choices(['jsonl', 'csv'] as const)
+        .default('jsonl'),
+    )
+    .action(async ({ config, since, until, filter, format }: RangeOptions & { format: 'jsonl' | 'csv' }) => {
+      const { exportHistory } = await import('./export.js');
+      const range = { fromMs: since, toMs: until ?? Number.POSITIVE_INFINITY, filter };
+      ends(await exportHistory(config, range, format));
+    });
+}
+
+interface RangeOptions {
+  readonly config: string;
+  readonly since: number;
+  readonly until?: number;
+  readonly filter?: string;
+}
+
+/** @param mandatory false where another option may stand in for --since */
+function withRange(command: Command, mandatory = true): Command {
+  const since = new Option('--since <time>', 'from then on: ISO 8601, ms since the epoch, or an age (2h)');
+  return command
+    .addOption(since.argParser(pointInTime).makeOptionMandatory(mandatory))
+    .option('--until <time>', 'up to then', pointInTime)
+    .option('--filter <filter>', 'topics that match this filter', topicFilter);
+}
+
+function pointInTime(text: string): number {
+  const ms = parsePointInTime(text, Date.now());
+  if (ms !== undefined) return ms;
+  throw new InvalidArgumentError(
+    'Allowed: 2026-11-20T12:00:00Z, milliseconds since the epoch, or an age such as 2h.',
+  );
+}
+
+function topicFilter(text: string): string {
+  if (validTopicFilter(text, 4)) return text;
+  throw new InvalidArgumentError('Allowed: an MQTT topic filter such as site/+/level or site/#.');
 }
 
 /** One clear sentence on standard error; a stack trace only for a bug. */

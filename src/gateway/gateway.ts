@@ -23,6 +23,7 @@ import { Mapper } from '../mapping/rule-mapper.js';
 import { WorkerStorage } from '../storage/worker-storage.js';
 import { WebServer } from '../web/server.js';
 import { ClockTrust } from './clock-trust.js';
+import { journalRoutes } from './journal-routes.js';
 import { LossTeller } from './loss-teller.js';
 import { Pipeline } from './pipeline.js';
 import { anonymousUntilRestart, planChange } from './plan.js';
@@ -97,6 +98,10 @@ export class Gateway {
       socketPath: socketPathOf(journalPath),
       ...(config.http === undefined ? {} : { listen: config.http.listen }),
       snapshot: () => this.snapshot(),
+      routes: journalRoutes(
+        this.#storage,
+        () => new Map([...this.#bridges].map(([name, bridge]) => [name, bridge.snapshot()])),
+      ),
       log,
     });
   }

@@ -49,6 +49,30 @@ export function openForSalvage(path: string): Database {
   return new Sqlite(path, { fileMustExist: true });
 }
 
+/** To be looked at by a command; for this process alone, and nothing is written to it. */
+export function openForInspection(path: string): Database {
+  const open = (readonly: boolean): Database => {
+    const database = new Sqlite(path, { fileMustExist: true, readonly, timeout: BUSY_WAIT_MS });
+    try {
+      // Needs no file for shared memory, which would belong to whoever runs the command.
+      if (!readonly) database.pragma('locking_mode = EXCLUSIVE');
+      database.pragma('query_only = 1');
+      database.prepare('SELECT count(*) FROM sqlite_schema').get();
+      return database;
+    } catch (fault) {
+      database.close();
+      throw fault;
+    }
+  };
+  try {
+    return open(false);
+  } catch (fault) {
+    // A file system that cannot be written, or a user who may only read.
+    if (/^SQLITE_(READONLY|CANTOPEN|IOERR)/.test(sqliteCode(fault) ?? '')) return open(true);
+    throw fault;
+  }
+}
+
 export function numberPragma(database: Database, name: string): number {
   return Number(database.pragma(name, { simple: true }));
 }

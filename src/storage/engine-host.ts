@@ -9,6 +9,8 @@ import type { Engine } from './engine.js';
 import { markDamaged, type OpeningOptions, openJournal, releaseLock } from './opening.js';
 import type {
   CommitOutcome,
+  InspectAnswer,
+  InspectRequest,
   News,
   Opened,
   ReadAnswer,
@@ -49,6 +51,16 @@ export class EngineHost {
       this.#throwDamage(fault);
       if (sqliteCode(fault) === undefined) throw fault;
       return { bytes: new ArrayBuffer(0), spans: [], next: request.from, failed: reasonOf(fault) };
+    }
+  }
+
+  inspect(request: InspectRequest): InspectAnswer {
+    try {
+      return this.#engine.inspect(request);
+    } catch (fault) {
+      this.#throwDamage(fault);
+      if (sqliteCode(fault) === undefined) throw fault;
+      return { kind: 'failed', reason: reasonOf(fault) };
     }
   }
 

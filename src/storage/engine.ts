@@ -8,12 +8,16 @@ import { reasonOf } from '../core/error.js';
 import { applyOperations, type Batch, type ChunkSpan, type Operations } from './batch.js';
 import { ByteWriter } from './byte-writer.js';
 import { type Database, DatabaseGauge, type Statement } from './database.js';
+import { Inspection } from './inspection.js';
 import { LossTable } from './loss-table.js';
+import type { Recount } from './recount.js';
 import { Retention, type RetentionLimits } from './retention.js';
 import { SpoolTable } from './spool-table.js';
 import type { Loss } from './storage.js';
 import type {
   Damage,
+  InspectAnswer,
+  InspectRequest,
   News,
   Opened,
   ReadAnswer,
@@ -33,6 +37,9 @@ export class Engine implements Operations {
   readonly #losses: LossTable;
   readonly #retention: Retention;
   readonly #spool: SpoolTable;
+  readonly #inspection: Inspection;
+  #recount: Recount | undefined;
+  #recountAt = 0;
   #head: number;
   #newestMs: number | null;
   readonly #damage: readonly Damage[];
@@ -50,6 +57,8 @@ export class Engine implements Operations {
     this.#losses = new LossTable(database);
     this.#spool = new SpoolTable(database);
     this.#retention = new Retention(database, this.#gauge, this.#losses, limits, () => this.#spool.bytes);
+    this.#inspection = new Inspection(database);
+    this.#retention.beforeChange = (first) => this.#countEarly(first);
     const last = this.#sql.lastChunk.get();
     this.#head = Math.max(
       last === undefined ? 0 : last.first + last.count - 1,
@@ -134,6 +143,39 @@ export class Engine implements Operations {
     this.#losses.committed();
     this.#spool.committed();
     this.#retention.committed();
+  }
+
+  inspect(request: InspectRequest): InspectAnswer {
+    switch (request.kind) {
+      case 'history':
+        return { kind: 'history', answer: this.#inspection.history(request.request, this.#head) };
+      case 'waiting':
+        return { kind: 'waiting', bridges: this.#inspection.waiting(this.#retention.lanes) };
+      case 'audit':
+        return this.#audit(request.begin);
+    }
+  }
+
+  #audit(begin: boolean): InspectAnswer {
+    if (begin || this.#recount === undefined) {
+      this.#recount = this.#inspection.recount(this.#retention.lanes, this.#head);
+      this.#recountAt = 0;
+    }
+    const next = this.#inspection.countOn(this.#recount, this.#recountAt);
+    if (next !== undefined) {
+      this.#recountAt = next;
+      return { kind: 'audit' };
+    }
+    const audit = this.#recount.audit();
+    this.#recount = undefined;
+    return { kind: 'audit', audit };
+  }
+
+  /** A chunk is about to change that an audit has not come to yet. */
+  #countEarly(first: number): void {
+    if (this.#recount === undefined || first < this.#recountAt) return;
+    const chunk = this.#inspection.chunk(first);
+    if (chunk !== undefined) this.#recount.count(chunk, true);
   }
 
   readSpool(request: SpoolRequest): SpoolAnswer {

@@ -48,6 +48,7 @@ export class FormingBatch implements SpoolChanges {
   readonly #spoolTrimmed = new Map<number, () => readonly number[]>();
   #spool: SpoolBatch | undefined;
   readonly #losses = new Map<string, Loss>();
+  readonly floors = new Map<number, Floor>();
   readonly lossesTold: (readonly [id: number, lost: number])[] = [];
   readonly #records: ByteWriter;
   readonly #chunks: ChunkSpan[] = [];
@@ -135,7 +136,7 @@ export class FormingBatch implements SpoolChanges {
   }
 
   /** Puts everything into bytes. The batch must not be added to after this. */
-  seal(floors: ReadonlyMap<number, Floor>): Batch {
+  seal(): Batch {
     const bytes = new ByteWriter();
     const to = new OperationWriter(bytes);
     for (const [id, text] of this.texts) to.defineText(id, text);
@@ -147,7 +148,7 @@ export class FormingBatch implements SpoolChanges {
       to.saveBridge(name, state, delivered, lost);
     for (const loss of this.#losses.values()) to.lose(loss);
     for (const [id, lost] of this.lossesTold) to.lossTold(id, lost);
-    for (const [bit, { offset, held }] of floors) to.keepFrom(bit, offset, held);
+    for (const [bit, { offset, held }] of this.floors) to.keepFrom(bit, offset, held);
     for (const [topic, entry] of this.retained) {
       if (entry === null) to.removeRetained(topic);
       else to.putRetained(topic, messageChunk(entry.message, entry.storedAtMs), entry.storedAtMs);

@@ -10,6 +10,8 @@ import { frontLimits, type JournalSettings, limitsOf } from './limits.js';
 import { StorageFront } from './storage-front.js';
 import type {
   CommitOutcome,
+  InspectAnswer,
+  InspectRequest,
   News,
   Opened,
   ReadAnswer,
@@ -125,6 +127,10 @@ class InlineTransport implements Transport {
     const held = this.#held;
     this.#held = undefined;
     held?.();
+  }
+
+  async inspect(request: InspectRequest): Promise<InspectAnswer> {
+    return this.#open().inspect(request);
   }
 
   async read(request: ReadRequest): Promise<ReadAnswer> {

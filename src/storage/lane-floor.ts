@@ -17,13 +17,16 @@ export interface RowSpan {
   readonly high: number;
 }
 
-/** Oldest needed offset by lane, as a bridge's row keeps it. */
-type SavedFloors = { readonly [lane: string]: number };
-
 /**
- * As they were last saved: a floor may be older than the truth until its bridge speaks again, never newer. What was
- * held then counts as needed from the oldest of it on.
+ * By lane, as a bridge's row keeps it: the offset from which on all is needed; where some before it are held, these
+ * as pairs of first and last behind it.
  */
+type SavedFloors = { readonly [lane: string]: number | readonly number[] };
+
+/** Under way out of order in more stretches than this, they are kept as one: from the oldest on. */
+const HELD_STRETCHES_MAX = 2000;
+
+/** As they were last saved: a floor may be older than the truth until its bridge speaks again, never newer. */
 export function loadFloors(database: Database): LaneFloor[] {
   return database
     .prepare<[], { bit: number; bridge: string; lane: string; floors: string | null }>(
@@ -32,17 +35,37 @@ export function loadFloors(database: Database): LaneFloor[] {
     .all()
     .map(({ bit, bridge, lane, floors }) => {
       const saved = JSON.parse(floors ?? '{}') as SavedFloors;
-      return { bit, bridge, lane, offset: saved[lane] ?? 1, held: new Set() };
+      return { bit, bridge, lane, ...floorOf(saved[lane] ?? 1) };
     });
 }
 
 /** One bridge's floors, to be saved with its state. */
 export function floorsJson(lanes: Iterable<LaneFloor>, bridge: string): string {
-  const floors: Record<string, number> = {};
+  const floors: Record<string, number | readonly number[]> = {};
   for (const lane of lanes) {
-    if (lane.bridge === bridge) floors[lane.lane] = oldestNeeded(lane);
+    if (lane.bridge === bridge) floors[lane.lane] = lane.held.size === 0 ? lane.offset : withHeld(lane);
   }
   return JSON.stringify(floors);
+}
+
+function withHeld(lane: LaneFloor): number | readonly number[] {
+  const saved = [lane.offset];
+  for (const offset of [...lane.held].sort((a, b) => a - b)) {
+    if (saved.length > 1 && offset === (saved.at(-1) as number) + 1) saved[saved.length - 1] = offset;
+    else saved.push(offset, offset);
+  }
+  return saved.length > 2 * HELD_STRETCHES_MAX ? oldestNeeded(lane) : saved;
+}
+
+function floorOf(saved: number | readonly number[]): { offset: number; held: ReadonlySet<number> } {
+  if (typeof saved === 'number') return { offset: saved, held: new Set() };
+  const [offset = 1, ...stretches] = saved;
+  const held = new Set<number>();
+  for (let index = 0; index + 1 < stretches.length; index += 2) {
+    for (let each = stretches[index] as number; each <= (stretches[index + 1] as number); each += 1)
+      held.add(each);
+  }
+  return { offset, held };
 }
 
 function oldestNeeded(lane: LaneFloor): number {

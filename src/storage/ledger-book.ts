@@ -11,6 +11,10 @@ export class LedgerBook {
     this.#ledgers.set(bridge, { ...ledger });
   }
 
+  names(): string[] {
+    return [...this.#ledgers.keys()];
+  }
+
   of(bridge: string): Ledger {
     return { ...(this.#ledgers.get(bridge) ?? NOTHING) };
   }

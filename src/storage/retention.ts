@@ -72,6 +72,8 @@ export class Retention {
   readonly #laneOfRoute = new Map<number, LaneFloor>();
   readonly #sql: Sql;
   readonly #thinning: Thinning | undefined;
+  /** Called with the first offset of each chunk that is about to be rewritten or removed. */
+  beforeChange: (first: number) => void = () => {};
   /** Where each search goes on. */
   readonly #cursors = { aged: 0, delivered: 0, normal: 0, high: 0 };
   /** Whether a whole search since the floors last moved found nothing to drop without loss. */
@@ -125,6 +127,10 @@ export class Retention {
     lane.held = new Set(held);
     this.#nothingDelivered = false;
     this.#passFound = true;
+  }
+
+  get lanes(): Iterable<LaneFloor> {
+    return this.#lanes.values();
   }
 
   floorsOf(bridge: string): string {
@@ -335,6 +341,7 @@ export class Retention {
     const spare = level === 'normal' ? 'high' : undefined;
     const eviction = evict(chunk, row.first, (route) => this.#laneOfRoute.get(route), spare, names, verdict);
     if (eviction.removed === 0) return false;
+    this.beforeChange(row.first);
     for (const loss of eviction.losses) this.#losses.evict(loss);
     this.#countRemoved(eviction.removed);
     if (eviction.bytes === undefined) {
@@ -386,6 +393,7 @@ export class Retention {
   }
 
   #remove(row: ChunkRow): void {
+    this.beforeChange(row.first);
     this.#sql.remove.run(row.first);
     this.#countRemoved(row.kept);
   }

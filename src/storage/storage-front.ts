@@ -8,19 +8,22 @@
  * is asked for at start (routes, dictionary, ledger, pairs) is held here and written through.
  */
 import type { Clock, Timer } from '../core/clock.js';
-import { invariant } from '../core/error.js';
+import { GodwitError, invariant } from '../core/error.js';
 import type { KeyValueDoor } from '../core/key-value.js';
 import type { Log } from '../core/log.js';
 import type { Content } from '../core/record.js';
 import type { Lane, Route } from '../core/route.js';
 import type { JournalSnapshot } from '../core/snapshot.js';
+import { type Account, accountsOf } from './account.js';
 import type { Batch } from './batch.js';
 import { Dictionary } from './dictionary.js';
-import { type Floor, FormingBatch } from './forming-batch.js';
+import { FormingBatch } from './forming-batch.js';
+import { type HistoryRange, type HistorySlice, historyOf } from './history.js';
 import { LedgerBook } from './ledger-book.js';
 import type { FrontLimits } from './limits.js';
 import { PairBook } from './pair-book.js';
 import { readChunkMessage, sliceOf } from './record-slice.js';
+import type { Audit } from './recount.js';
 import { RouteBook } from './route-book.js';
 import { SessionFront } from './session-front.js';
 import type { SessionStore } from './session-store.js';
@@ -34,7 +37,7 @@ import type {
   Storage,
   UntoldLoss,
 } from './storage.js';
-import type { CommitOutcome, News, Opened, Transport } from './transport.js';
+import type { CommitOutcome, InspectAnswer, InspectRequest, News, Opened, Transport } from './transport.js';
 
 /** Rooms of committed batches, kept for the next ones. */
 const ROOMS_KEPT = 3;
@@ -65,7 +68,6 @@ export class StorageFront implements Storage {
   readonly #ledger = new LedgerBook();
   readonly #pairs = new PairBook();
   readonly #bridges = new Map<string, BridgeState>();
-  readonly #floors = new Map<number, Floor>();
   readonly #listeners = new Set<(head: number) => void>();
   readonly #rooms: ArrayBuffer[] = [];
   readonly #dictionary = new Dictionary((id, text) => this.#forming.texts.push([id, text]));
@@ -280,8 +282,43 @@ export class StorageFront implements Storage {
 
   keepFrom(bridge: string, lane: Lane, offset: number, held: readonly number[] = []): void {
     const found = this.#routes.lane(bridge, lane);
-    // Travels with the next commit: it only matters when the journal trims.
-    if (found !== undefined) this.#floors.set(found.bit, { offset, held });
+    // Travels with what is given in the same turn, never ahead of it, and hastens nothing.
+    if (found !== undefined) this.#forming.floors.set(found.bit, { offset, held });
+  }
+
+  /** Records of a span of time, of whomever they are, oldest first; `next` is where the following read starts. */
+  async history(range: HistoryRange, from: number, bytesMax: number): Promise<HistorySlice> {
+    const { fromMs, toMs } = range;
+    const answer = await this.#inspect({ kind: 'history', request: { from, fromMs, toMs, bytesMax } });
+    invariant(answer.kind === 'history', 'an answer is to its question');
+    return historyOf(answer.answer, from, range, this.#dictionary);
+  }
+
+  /** What each bridge has, by the durable ledger alone: of those that left the configuration too. */
+  async accounts(): Promise<ReadonlyMap<string, Account>> {
+    const answer = await this.#inspect({ kind: 'waiting' });
+    invariant(answer.kind === 'waiting', 'an answer is to its question');
+    const names = this.#ledger.names();
+    return accountsOf(
+      names.map((bridge) => ({ bridge, ...this.#ledger.of(bridge) })),
+      answer.bridges,
+    );
+  }
+
+  /** Counts the journal anew, in slices between commits. One at a time: a second one begins it again. */
+  async audit(): Promise<Audit> {
+    for (let begin = true; ; begin = false) {
+      const answer = await this.#inspect({ kind: 'audit', begin });
+      invariant(answer.kind === 'audit', 'an answer is to its question');
+      if (answer.audit !== undefined) return answer.audit;
+    }
+  }
+
+  async #inspect(request: InspectRequest): Promise<InspectAnswer> {
+    if (this.#state !== 'open') throw new GodwitError('JOURNAL_CLOSED', 'The journal is not open');
+    const answer = await this.#transport.inspect(request);
+    if (answer.kind !== 'failed') return answer;
+    throw new GodwitError('JOURNAL_READ', `The journal cannot be read: ${answer.reason}`);
   }
 
   *retained(): Iterable<RetainedMessage> {
@@ -441,9 +478,7 @@ export class StorageFront implements Storage {
     const next = this.#sealed.shift();
     if (next === undefined) return;
     this.#committing = next;
-    const batch = next.seal(this.#floors);
-    this.#floors.clear();
-    this.#send(batch);
+    this.#send(next.seal());
   }
 
   #send(batch: Batch): void {

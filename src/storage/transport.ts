@@ -3,6 +3,7 @@
  * in the simulator and in tests. One commit is under way at a time; reads may overlap it.
  */
 import type { Batch } from './batch.js';
+import type { Audit } from './recount.js';
 import type { OpenedSessions } from './spool-table.js';
 import type { Loss, LostTotal, UntoldLoss } from './storage.js';
 
@@ -87,6 +88,36 @@ export interface SpoolAnswer {
   readonly failed?: string;
 }
 
+/** Records of a span of time, of whomever they are. */
+export interface HistoryRequest {
+  readonly from: number;
+  /** Milliseconds since the epoch: from this on, and before that. */
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly bytesMax: number;
+}
+
+/** What the ledger's counters do not say. */
+export interface InFlightAndOldest {
+  readonly bridge: string;
+  readonly inFlight: number;
+  /** When the oldest that waits was accepted. */
+  readonly oldestWaiting: number | null;
+}
+
+export type InspectRequest =
+  | { readonly kind: 'history'; readonly request: HistoryRequest }
+  | { readonly kind: 'waiting' }
+  /** Begins to count anew, or goes on with it. */
+  | { readonly kind: 'audit'; readonly begin: boolean };
+
+export type InspectAnswer =
+  | { readonly kind: 'history'; readonly answer: ReadAnswer }
+  | { readonly kind: 'waiting'; readonly bridges: readonly InFlightAndOldest[] }
+  /** Without `audit` there is more to count. */
+  | { readonly kind: 'audit'; readonly audit?: Audit }
+  | { readonly kind: 'failed'; readonly reason: string };
+
 export interface Transport {
   /** False once nothing that is under way will ever be answered. */
   readonly alive: boolean;
@@ -94,6 +125,7 @@ export interface Transport {
   commit(batch: Batch, wallMs: number, done: (outcome: CommitOutcome) => void): void;
   read(request: ReadRequest): Promise<ReadAnswer>;
   readSpool(request: SpoolRequest): Promise<SpoolAnswer>;
+  inspect(request: InspectRequest): Promise<InspectAnswer>;
   /** Closes the database. Bounded in time. */
   close(): Promise<void>;
 }

@@ -12,6 +12,8 @@ import { frontLimits, type JournalSettings, limitsOf } from './limits.js';
 import { StorageFront } from './storage-front.js';
 import type {
   CommitOutcome,
+  InspectAnswer,
+  InspectRequest,
   News,
   Opened,
   ReadAnswer,
@@ -57,6 +59,7 @@ export class WorkerStorage extends StorageFront {
 class WorkerTransport implements Transport {
   readonly #options: WorkerStorageOptions;
   readonly #reads = new Map<number, (answer: ReadAnswer) => void>();
+  readonly #inspections = new Map<number, (answer: InspectAnswer) => void>();
   readonly #spoolReads = new Map<number, (answer: SpoolAnswer) => void>();
   #worker: Worker | undefined;
   #nextRead = 1;
@@ -116,6 +119,15 @@ class WorkerTransport implements Transport {
     });
   }
 
+  inspect(request: InspectRequest): Promise<InspectAnswer> {
+    const id = this.#nextRead;
+    this.#nextRead += 1;
+    return new Promise((resolve) => {
+      this.#inspections.set(id, resolve);
+      this.#say({ kind: 'inspect', id, request });
+    });
+  }
+
   readSpool(request: SpoolRequest): Promise<SpoolAnswer> {
     const id = this.#nextRead;
     this.#nextRead += 1;
@@ -154,6 +166,10 @@ class WorkerTransport implements Transport {
       case 'answer':
         this.#reads.get(message.id)?.(message.answer);
         this.#reads.delete(message.id);
+        return;
+      case 'inspected':
+        this.#inspections.get(message.id)?.(message.answer);
+        this.#inspections.delete(message.id);
         return;
       case 'spoolAnswer':
         this.#spoolReads.get(message.id)?.(message.answer);

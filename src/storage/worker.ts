@@ -59,6 +59,14 @@ function serve(host: EngineHost): void {
         say({ kind: 'answer', id: message.id, answer }, [answer.bytes]);
         return;
       }
+      case 'inspect': {
+        const answer = host.inspect(message.request);
+        say(
+          { kind: 'inspected', id: message.id, answer },
+          answer.kind === 'history' ? [answer.answer.bytes] : [],
+        );
+        return;
+      }
       case 'readSpool': {
         const answer = host.readSpool(message.request);
         say({ kind: 'spoolAnswer', id: message.id, answer }, [answer.bytes]);
