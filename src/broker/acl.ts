@@ -22,10 +22,17 @@ const REMEMBERED_CHARACTERS_MAX = 64 * 1024;
 const READ = 1;
 const WRITE = 2;
 
+interface Line {
+  readonly topicFilter: string;
+  /** What a topic must begin with; most lines are ruled out by it. */
+  readonly prefix: string;
+  /** READ and WRITE; 0: a deny. */
+  readonly gives: number;
+}
+
 interface Lines {
-  readonly denies: readonly string[];
-  readonly reads: readonly string[];
-  readonly writes: readonly string[];
+  readonly denies: readonly Line[];
+  readonly allows: readonly Line[];
 }
 
 export class Permissions {
@@ -55,11 +62,11 @@ export class Permissions {
    * leave nothing are not seen through: then the subscription is granted, and nothing comes by it.
    */
   maySubscribe(topicFilter: string): boolean {
-    const { denies: ownDenies, reads } = this.#own;
-    const { denies, reads: patternReads } = this.#patterns;
+    const { denies: ownDenies, allows } = this.#own;
+    const { denies, allows: patterns } = this.#patterns;
     return (
-      reads.some((read) => leaves(topicFilter, read, ownDenies)) ||
-      patternReads.some((read) => leaves(topicFilter, read, [...ownDenies, ...denies]))
+      allows.some((line) => leaves(topicFilter, line, ownDenies)) ||
+      patterns.some((line) => leaves(topicFilter, line, [...ownDenies, ...denies]))
     );
   }
 
@@ -67,11 +74,7 @@ export class Permissions {
     const known = this.#young.get(topicName);
     if (known !== undefined) return known;
     let decision = this.#old.get(topicName);
-    if (decision === undefined) {
-      decision =
-        (allows(this.#own, this.#patterns, 'reads', topicName) ? READ : 0) |
-        (allows(this.#own, this.#patterns, 'writes', topicName) ? WRITE : 0);
-    }
+    decision ??= given(this.#own, this.#patterns, topicName);
     this.#remember(topicName, decision);
     return decision;
   }
@@ -88,24 +91,45 @@ export class Permissions {
   }
 }
 
-function allows(own: Lines, patterns: Lines, what: 'reads' | 'writes', topicName: string): boolean {
-  for (const lines of [own, patterns]) {
-    if (lines.denies.some((filter) => matches(filter, topicName))) return false;
-    if (lines[what].some((filter) => matches(filter, topicName))) return true;
+function given(own: Lines, patterns: Lines, topicName: string): number {
+  let gives = 0;
+  for (const { denies, allows } of [own, patterns]) {
+    for (const line of denies) if (concerns(line, topicName)) return gives;
+    for (const line of allows) {
+      if ((gives | line.gives) !== gives && concerns(line, topicName)) gives |= line.gives;
+    }
+    if (gives === (READ | WRITE)) break;
   }
-  return false;
+  return gives;
 }
 
-function leaves(topicFilter: string, read: string, denies: readonly string[]): boolean {
-  if (!overlap(topicFilter, read)) return false;
-  const both = intersection(topicFilter, read);
-  return !denies.some((deny) => covers(deny, both));
+function concerns({ prefix, topicFilter }: Line, topicName: string): boolean {
+  return topicName.startsWith(prefix) && matches(topicFilter, topicName);
 }
+
+function leaves(topicFilter: string, line: Line, denies: readonly Line[]): boolean {
+  if ((line.gives & READ) === 0 || !overlap(topicFilter, line.topicFilter)) return false;
+  const both = intersection(topicFilter, line.topicFilter);
+  return !denies.some((deny) => covers(deny.topicFilter, both));
+}
+
+const GIVES: Readonly<Record<AclAccess, number>> = {
+  read: READ,
+  write: WRITE,
+  readwrite: READ | WRITE,
+  deny: 0,
+};
 
 function linesOf(rules: readonly AclRule[]): Lines {
-  const of = (...accesses: readonly AclAccess[]): string[] =>
-    rules.filter(({ access }) => accesses.includes(access)).map(({ topicFilter }) => topicFilter);
-  return { denies: of('deny'), reads: of('read', 'readwrite'), writes: of('write', 'readwrite') };
+  const lines = rules.map(({ access, topicFilter }): Line => {
+    // `a/#` matches `a` too.
+    const prefix = topicFilter.replace(/(?:\/?#|\+.*)$/s, '');
+    return { topicFilter, prefix, gives: GIVES[access] };
+  });
+  return {
+    denies: lines.filter(({ gives }) => gives === 0),
+    allows: lines.filter(({ gives }) => gives !== 0),
+  };
 }
 
 /** The pattern for this client; none where it does not concern it. */

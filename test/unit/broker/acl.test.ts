@@ -195,3 +195,35 @@ test('what is remembered does not change what is decided, and is bounded', () =>
     }
   }
 });
+
+test('decides as the rules read, line by line [property]', () => {
+  const level = fc.constantFrom('a', 'b', '$x', '');
+  const filter = fc
+    .tuple(fc.array(fc.constantFrom('a', 'b', 'aa', '+', '$x', ''), { maxLength: 3 }), fc.boolean())
+    .map(([levels, ends]) => [...levels, ...(ends ? ['#'] : [])].join('/'))
+    .filter((text) => text !== '');
+  const name = fc
+    .array(level, { minLength: 1, maxLength: 4 })
+    .map((levels) => levels.join('/'))
+    .filter((text) => text !== '');
+  const access = fc.constantFrom('read', 'write', 'readwrite', 'deny');
+  const rule = fc.record({ kind: fc.constantFrom('topic', 'pattern'), access, topicFilter: filter });
+  fc.assert(
+    fc.property(fc.array(rule, { maxLength: 6 }), name, (rules, topicName) => {
+      const of = permissions(
+        ['user u', ...rules.map((one) => `${one.kind} ${one.access} ${one.topicFilter}`)].join('\n'),
+        'u',
+      );
+      const allows = (what: string): boolean => {
+        for (const kind of ['topic', 'pattern']) {
+          const hits = rules.filter((one) => one.kind === kind && matches(one.topicFilter, topicName));
+          if (hits.some((one) => one.access === 'deny')) return false;
+          if (hits.some((one) => one.access.includes(what))) return true;
+        }
+        return false;
+      };
+      expect([of.mayRead(topicName), of.mayWrite(topicName)]).toEqual([allows('read'), allows('write')]);
+    }),
+    { numRuns: 3000 },
+  );
+});
