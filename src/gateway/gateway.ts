@@ -6,7 +6,9 @@
  */
 import { Bridge, type BridgeOptions } from '../bridge/bridge.js';
 import { routeFor } from '../bridge/forward.js';
+import type { Dial } from '../bridge/transport.js';
 import { Broker } from '../broker/broker.js';
+import type { Transport, TransportUser } from '../broker/transport.js';
 import type { BridgeSecrets, LoadedConfig } from '../config/load.js';
 import type { BridgeConfig, Config } from '../config/schema.js';
 import type { Clock } from '../core/clock.js';
@@ -20,9 +22,10 @@ import { VERSION } from '../core/version.js';
 import type { Driver } from '../drivers/driver.js';
 import { openDriver } from '../drivers/open-driver.js';
 import { Mapper } from '../mapping/rule-mapper.js';
+import type { StorageFront } from '../storage/storage-front.js';
 import { WorkerStorage } from '../storage/worker-storage.js';
 import { WebServer } from '../web/server.js';
-import { ClockTrust } from './clock-trust.js';
+import { ClockTrust, type TimeSource } from './clock-trust.js';
 import { journalRoutes } from './journal-routes.js';
 import { LossTeller } from './loss-teller.js';
 import { Pipeline } from './pipeline.js';
@@ -37,19 +40,28 @@ export interface GatewayOptions {
   /** Nobody knows what was acknowledged any more: the process must end. */
   readonly onFatal: (fault: unknown) => void;
   readonly random?: () => number;
+  readonly world?: World;
+}
+
+/** What the simulator puts in the place of threads, sockets and the machine's time daemon; nobody looks on there. */
+export interface World {
+  readonly storage: StorageFront;
+  readonly dial: Dial;
+  readonly time: TimeSource;
 }
 
 export class Gateway {
   readonly #log: Log;
   readonly #clock: Clock;
   readonly #random: () => number;
+  readonly #dial: Dial | undefined;
   readonly #trust: ClockTrust;
   readonly #since: number;
-  readonly #storage: WorkerStorage;
+  readonly #storage: StorageFront;
   readonly #routing: RoutingTable;
   readonly #broker: Broker;
   readonly #pipeline: Pipeline;
-  readonly #web: WebServer;
+  readonly #web: Part;
   readonly #drivers = new Map<string, Driver>();
   readonly #bridges = new Map<string, Bridge>();
   #loaded: LoadedConfig;
@@ -65,16 +77,24 @@ export class Gateway {
     this.#clock = options.clock;
     this.#random = options.random ?? Math.random;
     this.#since = options.clock.wallMs();
-    this.#trust = new ClockTrust({ clock: options.clock, log: options.log });
+    const { world } = options;
+    this.#dial = world?.dial;
+    this.#trust = new ClockTrust({
+      clock: options.clock,
+      log: options.log,
+      ...(world && { machine: world.time }),
+    });
     const { config, journalPath } = options.loaded;
     const { clock, log } = options;
-    this.#storage = new WorkerStorage({
-      path: journalPath,
-      config: config.journal,
-      log,
-      clock,
-      onFatal: options.onFatal,
-    });
+    this.#storage =
+      world?.storage ??
+      new WorkerStorage({
+        path: journalPath,
+        config: config.journal,
+        log,
+        clock,
+        onFatal: options.onFatal,
+      });
     this.#routing = new RoutingTable(config.journal.record, (route) => this.#storage.routeId(route));
     this.#broker = new Broker({
       config: config.broker,
@@ -84,6 +104,7 @@ export class Gateway {
       routing: this.#routing.of,
       clock,
       log,
+      clockTrusted: () => this.#trust.trusted,
       version: VERSION,
     });
     this.#pipeline = new Pipeline({
@@ -94,16 +115,7 @@ export class Gateway {
       refused: (topic, atMs) =>
         this.#storage.lose({ lost: 1, reason: 'full', bridge: null, from: atMs, to: atMs, topics: [topic] }),
     });
-    this.#web = new WebServer({
-      socketPath: socketPathOf(journalPath),
-      ...(config.http === undefined ? {} : { listen: config.http.listen }),
-      snapshot: () => this.snapshot(),
-      routes: journalRoutes(
-        this.#storage,
-        () => new Map([...this.#bridges].map(([name, bridge]) => [name, bridge.snapshot()])),
-      ),
-      log,
-    });
+    this.#web = world === undefined ? this.#webServer() : part('web', nothing, nothing);
   }
 
   get statusTopic(): string {
@@ -123,6 +135,11 @@ export class Gateway {
   /** Everything that is published locally, for the demo's live line. */
   watch(topicFilter: string, deliver: (message: Message) => void): () => void {
     return this.#broker.subscribe(topicFilter, deliver);
+  }
+
+  /** A client's stream that came in by no listener. */
+  accept(transport: Transport): TransportUser | undefined {
+    return this.#broker.accept(transport);
   }
 
   async start(): Promise<void> {
@@ -245,6 +262,20 @@ export class Gateway {
     };
   }
 
+  #webServer(): WebServer {
+    const { config, journalPath } = this.#loaded;
+    return new WebServer({
+      socketPath: socketPathOf(journalPath),
+      ...(config.http === undefined ? {} : { listen: config.http.listen }),
+      snapshot: () => this.snapshot(),
+      routes: journalRoutes(
+        this.#storage,
+        () => new Map([...this.#bridges].map(([name, bridge]) => [name, bridge.snapshot()])),
+      ),
+      log: this.#log,
+    });
+  }
+
   #deviceSnapshot(name: string): DeviceSnapshot {
     const bus = this.#loaded.config.devices[name]?.bus ?? '';
     const state = this.#pipeline.state(name);
@@ -300,6 +331,7 @@ export class Gateway {
         clock: this.#clock,
         log: this.#log,
         random: this.#random,
+        ...(this.#dial && { dial: this.#dial }),
       });
       this.#bridges.set(name, bridge);
       await bridge.start();
@@ -368,6 +400,8 @@ function bridgeSecrets(config: BridgeConfig, files: BridgeSecrets): BridgeOption
   const { password = config.password, ...tls } = files;
   return { ...(password === undefined ? {} : { password }), tls };
 }
+
+const nothing = async (): Promise<void> => {};
 
 function part(name: string, start: () => Promise<void>, stop: () => Promise<void>): Part {
   return { name, start, stop };

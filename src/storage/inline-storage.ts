@@ -28,8 +28,11 @@ export interface InlineOptions {
   readonly sessionsBytesMax?: number;
   readonly log?: Log;
   readonly clock?: Clock;
-  /** True: nothing is committed, and no callback runs, before `commitNow()`. */
-  readonly hold?: boolean;
+  /**
+   * True: nothing is committed, and no callback runs, before `commitNow()`. A function: it is given what carries a
+   * commit out, to be called when the disk is done.
+   */
+  readonly hold?: boolean | ((carryOut: () => void) => void);
   /** Asked before each commit; an error it gives is what the disk answers. */
   readonly fault?: () => { readonly code: string; readonly reason: string } | undefined;
 }
@@ -94,7 +97,7 @@ class InlineTransport implements Transport {
 
   constructor(options: InlineOptions, settings: JournalSettings, clock: Clock) {
     this.#options = options;
-    this.#holds = options.hold === true;
+    this.#holds = options.hold !== undefined && options.hold !== false;
     this.#settings = settings;
     this.#clock = clock;
   }
@@ -114,6 +117,7 @@ class InlineTransport implements Transport {
       this.#idle(wallMs);
     };
     if (!this.#holds) this.carryOut();
+    else if (typeof this.#options.hold === 'function') this.#options.hold(() => this.carryOut());
   }
 
   /** Holds commits no longer. */
@@ -137,8 +141,10 @@ class InlineTransport implements Transport {
     return this.#open().read(request);
   }
 
-  async readSpool(request: SpoolRequest): Promise<SpoolAnswer> {
-    return this.#open().readSpool(request);
+  readSpool(request: SpoolRequest): Promise<SpoolAnswer> {
+    const host = this.#host;
+    // As with a worker that has gone: nobody answers.
+    return host === undefined ? new Promise(() => {}) : Promise.resolve(host.readSpool(request));
   }
 
   async close(): Promise<void> {
