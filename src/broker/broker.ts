@@ -34,14 +34,16 @@ import { Counters } from './counters.js';
 import { Deadlines } from './deadlines.js';
 import type { QueueBudget } from './delivery-queue.js';
 import { Exchange, type Routing } from './exchange.js';
+import { Keeper } from './keeper.js';
 import { Listener } from './listener.js';
 import type { Delivery, Publication } from './publication.js';
 import { Refusals } from './refusals.js';
-import type { Dropped, Session } from './session.js';
+import type { Dropped, Overflow, Session, SessionLimits } from './session.js';
 import { Sessions } from './sessions.js';
 import { ROOT, type SysFigures, SysTopics } from './sys-topics.js';
 import type { Transport, TransportUser } from './transport.js';
 import { Turn } from './turn.js';
+import { WallTime } from './wall-time.js';
 
 export type { Routing } from './exchange.js';
 
@@ -60,6 +62,8 @@ export interface BrokerOptions {
   readonly authorizer?: Authorizer;
   readonly clock: Clock;
   readonly log: Log;
+  /** Whether the wall clock is right; absent: always. */
+  readonly clockTrusted?: () => boolean;
   readonly version?: string;
 }
 
@@ -75,8 +79,6 @@ export interface PublishOptions {
   readonly accepted?: (ok: boolean) => void;
 }
 
-/** Contract values that no key sets yet. */
-const SESSIONS_BYTES_MAX = 256 * 1024 * 1024;
 /** A client with a new Client Identifier for each connection must not fill the memory with kept sessions. */
 const SESSIONS_PER_CONNECTION_MAX = 10;
 /** Sockets that may be open beyond `max_connections`, so that the surplus can be told why it is refused. */
@@ -91,6 +93,8 @@ export class Broker implements Part {
   readonly #options: BrokerOptions;
   readonly #exchange: Exchange;
   readonly #sessions: Sessions;
+  /** Undefined: no session outlives the process. */
+  readonly #keeper: Keeper | undefined;
   readonly #turn: Turn;
   readonly #counters = new Counters();
   readonly #listeners: Listener[];
@@ -104,7 +108,8 @@ export class Broker implements Part {
   #timer: Timer | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
   #running = false;
-  readonly #budget: QueueBudget = { bytes: 0, bytesMax: SESSIONS_BYTES_MAX };
+  readonly #budget: QueueBudget;
+  #fullSessions = 0;
   readonly #refusals: Refusals;
   readonly #sys: SysTopics;
   #connectedMax = 0;
@@ -125,7 +130,26 @@ export class Broker implements Part {
       publish: (publication) => this.#publishSys(publication),
       anyone: () => this.#exchange.hasSubscribersBelow(ROOT),
     });
+    this.#budget = { bytes: 0, bytesMax: limits.max_sessions_bytes };
+    const sessionLimits: SessionLimits = {
+      queued: limits.max_queued,
+      queuedBytes: limits.max_queued_bytes,
+      retained: limits.max_retained,
+      budget: this.#budget,
+      recovered: (session, overflow) => this.#recovered(session, overflow),
+    };
+    const wallTime = new WallTime(clock, options.clockTrusted);
+    if (storage?.sessions !== undefined) {
+      const damaged = (): void => this.#keptDamaged();
+      const store = storage.sessions;
+      this.#keeper = new Keeper(
+        { store, limits: sessionLimits, wallTime, log, damaged },
+        () => this.#exchange,
+      );
+    }
     this.#exchange = new Exchange({
+      keeper: this.#keeper,
+      wallTime,
       sys: this.#sys,
       mayReceive: (session, topicName) => this.#mayReceive(session.identity, topicName),
       storage,
@@ -137,12 +161,7 @@ export class Broker implements Part {
       counters: this.#counters,
     });
     this.#sessions = new Sessions({
-      limits: {
-        queued: limits.max_queued,
-        queuedBytes: limits.max_queued_bytes,
-        retained: limits.max_retained,
-        budget: this.#budget,
-      },
+      limits: sessionLimits,
       sessionsMax: limits.max_connections * SESSIONS_PER_CONNECTION_MAX,
       publishWill: (will, session) => this.#publishWill(will, session),
       ended: (session, left) => this.#sessionEnded(session, left),
@@ -160,6 +179,7 @@ export class Broker implements Part {
     this.#around = {
       exchange: this.#exchange,
       sessions: this.#sessions,
+      keeper: this.#keeper,
       authorizer: this.#authorizer,
       guard: new AddressGuard(
         { connectsPerSecond: limits.max_connect_rate, failuresPerMinute: limits.max_auth_failures },
@@ -206,9 +226,12 @@ export class Broker implements Part {
     this.#startedAtMs = this.#options.clock.monotonicMs();
     this.#sys.start();
     this.#exchange.loadRetained();
+    this.#keeper?.start(this.#sessions);
     this.#running = true;
     for (const listener of this.#listeners) await listener.start();
     this.#watchCertificates(this.#options.secrets ?? []);
+    // Wills and ends that fell due meanwhile: once the listeners are there, and everything else may be.
+    this.#arm();
   }
 
   async stop(): Promise<void> {
@@ -308,6 +331,9 @@ export class Broker implements Part {
       connectionsRefused,
       subscriptionsRefused,
       protocolErrors,
+      sessionsBytes: this.#budget.bytes + (this.#keeper?.bytes ?? 0),
+      sessionsFull: this.#fullSessions,
+      messagesNotQueued: this.#counters.messagesNotQueued,
     };
   }
 
@@ -392,19 +418,49 @@ export class Broker implements Part {
       this.#exchange.unsubscribe(session, topicFilter);
     }
     this.#exchange.handOn(left);
+    this.#keeper?.ended(session);
+    if (session.overflow !== undefined) this.#fullSessions -= 1;
   }
 
   #dropped(session: Session, why: Dropped): void {
     // QoS 0 for a client that is away was promised to nobody.
     if (why === 'away') return;
     this.#counters.messagesDropped += 1;
-    if (why === 'queue full' && !session.overflowing) {
-      session.overflowing = true;
-      this.#options.log.warn(
-        { client: session.clientId, queued: session.queued },
-        'A session has as many messages waiting as it may; new ones are not queued for it',
-      );
+    if (why !== 'queue full') return;
+    this.#counters.messagesNotQueued += 1;
+    if (session.overflow !== undefined) {
+      session.overflow.count += 1;
+      return;
     }
+    session.overflow = { sinceMs: this.#exchange.nowMs, count: 1 };
+    this.#fullSessions += 1;
+    this.#options.log.warn(
+      { client: session.clientId, queued: session.queued },
+      'A session has as many messages waiting as it may; new ones are not queued for it',
+    );
+  }
+
+  #recovered({ clientId }: Session, { sinceMs, count }: Overflow): void {
+    this.#fullSessions -= 1;
+    const seconds = Math.round((this.#exchange.nowMs - sinceMs) / 1000);
+    this.#options.log.info(
+      { client: clientId, notQueued: count, seconds },
+      'A session has taken what waited for it; new messages are queued for it again',
+    );
+  }
+
+  /** A message in the spool is not what was written. */
+  #keptDamaged(): void {
+    const atMs = this.#options.clock.wallMs();
+    this.#counters.messagesDropped += 1;
+    this.#options.storage?.lose({
+      lost: 1,
+      reason: 'damaged',
+      bridge: null,
+      from: atMs,
+      to: atMs,
+      topics: [],
+    });
   }
 
   #report(connection: Connection, what: Reported, why: string): void {
@@ -445,7 +501,7 @@ export class Broker implements Part {
       sharedSubscriptions: this.#exchange.sharedSubscriptions,
       retained: retained.size,
       stored: retained.size + queued,
-      storedBytes: retained.bytes + this.#budget.bytes,
+      storedBytes: retained.bytes + this.#budget.bytes + (this.#keeper?.bytes ?? 0),
       heapBytes: process.memoryUsage().heapUsed,
     };
   }

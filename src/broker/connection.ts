@@ -31,6 +31,7 @@ import type { Counters } from './counters.js';
 import { EnhancedLogin, type LoginStep } from './enhanced-login.js';
 import type { Exchange } from './exchange.js';
 import { Intake, type Publisher } from './intake.js';
+import type { Keeper } from './keeper.js';
 import { CONGESTED_BYTES, Outbox } from './outbox.js';
 import { carriedProperties, type Delivery } from './publication.js';
 import type { PendingWill, Session } from './session.js';
@@ -43,6 +44,8 @@ import type { Turn } from './turn.js';
 export interface Surroundings {
   readonly exchange: Exchange;
   readonly sessions: Sessions;
+  /** Absent: no session outlives the process. */
+  readonly keeper: Keeper | undefined;
   readonly authorizer: Authorizer;
   readonly guard: AddressGuard;
   readonly turn: Turn;
@@ -422,6 +425,10 @@ export class Connection implements TransportUser, Publisher {
       this.#refuse(agreed.version, ReasonCode.serverBusy, 'broker.limits.max_connections is reached');
       return;
     }
+    if (agreed.expiryIntervalSeconds > 0 && old === undefined && around.keeper?.hasRoom === false) {
+      this.#refuse(agreed.version, ReasonCode.quotaExceeded, 'broker.limits.max_sessions_bytes is reached');
+      return;
+    }
     const opened = around.sessions.open(agreed.clientId, agreed.cleanStart, nowMs);
     if (opened === undefined) {
       this.#refuse(agreed.version, ReasonCode.quotaExceeded, 'too many sessions are kept');
@@ -429,9 +436,11 @@ export class Connection implements TransportUser, Publisher {
     }
     const { session, sessionPresent } = opened;
     session.expiryIntervalSeconds = agreed.expiryIntervalSeconds;
-    session.will = pendingWill(packet);
     this.#connect = undefined;
     around.exchange.identify(session, this.#identity!);
+    around.keeper?.connected(session);
+    session.will = pendingWill(packet);
+    if (session.kept !== undefined || old?.kept !== undefined) this.#holdUntilCommit();
     this.#session = session;
     this.#state = 'connected';
     this.#intake = new Intake(this, session, agreed.version, this.#identity!, around);
@@ -442,6 +451,15 @@ export class Connection implements TransportUser, Publisher {
     around.report(this, 'connected', '');
     this.#carryOut(session.resume(this, agreed.sendMaximum, this.#intake.receiveWindow));
     session.pump(nowMs);
+  }
+
+  /** What CONNACK says of the session must be so after a crash too: nothing leaves before that is certain. */
+  #holdUntilCommit(): void {
+    this.#outbox.hold();
+    this.#around.turn.afterCommit(() => {
+      this.#outbox.release();
+      if (this.#state === 'connected') this.drained();
+    });
   }
 
   // What Intake needs to answer.
@@ -456,7 +474,11 @@ export class Connection implements TransportUser, Publisher {
     return this.#state === 'connected' ? this.#intake : undefined;
   }
 
-  // What the Sender decided about our own PUBLISHes. Sessions are in memory: a `save` is done at once.
+  pubrel(packetIdentifier: number, reasonCode: ReasonCode): void {
+    this.acknowledge('pubrel', packetIdentifier, reasonCode);
+  }
+
+  // What the Sender decided about our own PUBLISHes, for a session in memory: a `save` is done at once.
 
   #carryOut(steps: readonly SenderStep<Delivery>[]): void {
     for (const step of steps) {
@@ -493,21 +515,33 @@ export class Connection implements TransportUser, Publisher {
 
   #subscribe(packet: SubscribePacket, session: Session): void {
     const granted = subscribe(packet, session, this.version!, this.#identity!, this.#around);
-    this.#send({
-      type: 'suback',
-      packetIdentifier: packet.packetIdentifier,
-      reasonCodes: granted.reasonCodes,
+    const { packetIdentifier } = packet;
+    this.#onceSaved(session, () => {
+      this.#send({ type: 'suback', packetIdentifier, reasonCodes: granted.reasonCodes });
+      if (this.#state !== 'connected') return;
+      for (const subscription of granted.withRetained) {
+        if (session.subscriptions.get(subscription.topicFilter) !== subscription) continue;
+        this.#around.exchange.sendRetained(subscription);
+      }
     });
-    if (this.#state !== 'connected') return;
-    for (const subscription of granted.withRetained) this.#around.exchange.sendRetained(subscription);
   }
 
   #unsubscribe(packet: UnsubscribePacket, session: Session): void {
     const { packetIdentifier } = packet;
-    this.#send({
-      type: 'unsuback',
-      packetIdentifier,
-      reasonCodes: unsubscribe(packet, session, this.#around.exchange),
+    const reasonCodes = unsubscribe(packet, session, this.#around.exchange);
+    this.#onceSaved(session, () => this.#send({ type: 'unsuback', packetIdentifier, reasonCodes }));
+  }
+
+  /** At once where the session ends with its connection. */
+  #onceSaved(session: Session, then: () => void): void {
+    if (session.kept === undefined) {
+      then();
+      return;
+    }
+    this.#around.turn.afterCommit(() => {
+      if (this.#state !== 'connected') return;
+      this.#around.exchange.beginTurn();
+      then();
     });
   }
 

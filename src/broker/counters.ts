@@ -13,6 +13,8 @@ export class Counters {
   messagesReceived = 0;
   messagesSent = 0;
   messagesDropped = 0;
+  /** Of these, messages that a session had no room for. */
+  messagesNotQueued = 0;
   bytesReceived = 0;
   bytesSent = 0;
   connectionsRefused = 0;

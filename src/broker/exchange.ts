@@ -4,8 +4,9 @@
  *
  *   accept ──▶ journal? retained? (refused: nobody gets it) ──▶ deliver ──▶ 'done' or 'afterCommit'
  *
- * `afterCommit` means that the acknowledgement must wait for the storage. Deliveries do not wait: sessions are in memory
- * for now, and local service waits for no disk.
+ * `afterCommit` means that the acknowledgement must wait for the storage. Deliveries to sessions that end with their
+ * connection, and all at QoS 0, do not: local service waits for no disk. What is for kept sessions is stored first, once
+ * for all of them.
  */
 import type { Clock } from '../core/clock.js';
 import { GodwitError } from '../core/error.js';
@@ -18,6 +19,7 @@ import type { Storage } from '../storage/storage.js';
 import { type Audience, audienceOf, type LocalSubscriber } from './audience.js';
 import type { Identity } from './authorizer.js';
 import type { Counters } from './counters.js';
+import type { Keeper, KeepRecipient } from './keeper.js';
 import { MatchCache, Topic } from './match-cache.js';
 import { Delivery, Publication } from './publication.js';
 import { Retained, type RetainedLimits } from './retained.js';
@@ -26,6 +28,7 @@ import { SharedGroup } from './shared-group.js';
 import type { Subscription } from './subscription.js';
 import { SubscriptionTree, TOPIC_LEVELS_MAX } from './subscription-tree.js';
 import { isSys, type SysTopics } from './sys-topics.js';
+import type { WallTime } from './wall-time.js';
 
 /** Which routes of the journal a publication belongs to, and whether it is kept for replay. */
 export interface Routing {
@@ -44,6 +47,9 @@ export interface ExchangeOptions {
   readonly mayReceive?: MayReceive;
   /** The $SYS topics: told when somebody subscribes, asked for what a new subscriber finds. */
   readonly sys?: Pick<SysTopics, 'wanted' | 'match'>;
+  /** Absent: no session outlives the process. */
+  readonly keeper?: Keeper | undefined;
+  readonly wallTime: WallTime;
   readonly clock: Clock;
   readonly log: Log;
   readonly counters: Counters;
@@ -63,6 +69,8 @@ export class Exchange {
   readonly #groups = new SubscriptionTree<string, SharedGroup>();
   readonly #locals = new SubscriptionTree<LocalSubscriber, LocalSubscriber>();
   readonly #topics = new MatchCache();
+  /** Kept sessions that the present publication is for. */
+  #recipients: KeepRecipient[] = [];
   #generation = 0;
   #sharedSubscriptions = 0;
   #retainedFull = false;
@@ -71,7 +79,7 @@ export class Exchange {
     this.#options = options;
     this.retained = new Retained(options.retained, (topic) => {
       const nothing: Message = { topic, payload: new Uint8Array(0), qos: 0, retain: true };
-      options.storage?.putRetained(nothing, options.clock.wallMs());
+      options.storage?.putRetained(nothing, 0);
     });
   }
 
@@ -97,8 +105,9 @@ export class Exchange {
     const { storage } = this.#options;
     if (storage === undefined) return;
     this.beginTurn();
-    for (const { message } of storage.retained()) {
-      this.retained.set(Publication.of(message, this.nowMs), this.nowMs);
+    for (const { message, storedAtMs } of storage.retained()) {
+      const ageMs = this.#options.wallTime.ageMs(storedAtMs);
+      this.retained.set(Publication.of(message, this.nowMs - ageMs), this.nowMs);
     }
   }
 
@@ -200,6 +209,8 @@ export class Exchange {
   accept(publication: Publication, topic: Topic, from: Session | undefined): Outcome {
     const { storage } = this.#options;
     let outcome: Outcome = 'done';
+    // The disk has failed for so long that nothing more can wait for it.
+    if (publication.qos > 0 && !this.#mayKeep(topic)) return 'refused';
     let keep = publication.retain;
     if (keep && !this.#fits(publication)) {
       if (publication.qos > 0) return 'refused';
@@ -218,13 +229,12 @@ export class Exchange {
         }
       }
       if (keep) {
-        storage.putRetained(publication.message, this.#options.clock.wallMs());
+        storage.putRetained(publication.message, this.#options.wallTime.instant());
         outcome = 'afterCommit';
       }
     }
     if (keep) this.retained.set(publication, this.nowMs);
-    this.deliver(publication, topic, from);
-    return outcome;
+    return this.deliver(publication, topic, from) ? 'afterCommit' : outcome;
   }
 
   /** The publish door's half: readings, status, what a bridge brought. Subscribers get it even if the journal refuses. */
@@ -238,6 +248,8 @@ export class Exchange {
     }
     const { storage } = this.#options;
     let outcome: Outcome = 'done';
+    // A bridge offers it again; a reading goes to those who are here.
+    if (origin !== undefined && qos > 0 && !this.#mayKeep(topic)) return 'refused';
     if (storage !== undefined) {
       const routing = this.#options.routing?.(name, content.kind, origin);
       if (routing !== undefined && (routing.record || routing.routes.length > 0)) {
@@ -256,17 +268,18 @@ export class Exchange {
     if (retain) {
       if (this.#fits(publication)) {
         this.retained.set(publication, this.nowMs);
-        storage?.putRetained(message, this.#options.clock.wallMs());
+        storage?.putRetained(message, this.#options.wallTime.instant());
         if (storage !== undefined && outcome === 'done') outcome = 'afterCommit';
       } else {
         outcome = 'refused';
       }
     }
-    this.deliver(publication, topic, undefined);
-    return outcome;
+    const kept = this.deliver(publication, topic, undefined);
+    return kept && outcome === 'done' ? 'afterCommit' : outcome;
   }
 
-  deliver(publication: Publication, topic: Topic, from: Session | undefined): void {
+  /** True: kept sessions have it, once it is committed. */
+  deliver(publication: Publication, topic: Topic, from: Session | undefined): boolean {
     const { targets, groups, locals } = this.#audience(topic);
     const { nowMs } = this;
     for (let at = 0; at < targets.length; at += 1) {
@@ -282,12 +295,18 @@ export class Exchange {
         subscriptionIdentifiers === undefined
           ? publication.delivery(qos, retain)
           : new Delivery(publication, qos, retain, subscriptionIdentifiers, undefined);
-      target.session.deliver(delivery, nowMs);
+      if (qos > 0 && target.session.kept !== undefined) {
+        this.#recipients.push({ session: target.session, delivery });
+      } else {
+        target.session.deliver(delivery, nowMs);
+      }
     }
     for (let at = 0; at < groups.length; at += 1) this.#deliverToGroup(publication, groups[at]!);
-    if (locals.length === 0) return;
+    const kept = this.#recipients.length > 0 && this.#keep(publication);
+    if (locals.length === 0) return kept;
     const { message } = publication;
     for (let at = 0; at < locals.length; at += 1) locals[at]!(message);
+    return kept;
   }
 
   /** What an ended session leaves goes to other members of the groups that chose it. */
@@ -295,7 +314,30 @@ export class Exchange {
     for (const { publication, group } of left) {
       if (group === undefined || publication.expiresAtMs <= this.nowMs) continue;
       this.#deliverToGroup(publication, group);
+      this.#keep(publication);
     }
+  }
+
+  /** The group of a shared subscription that somebody has. */
+  group(topicFilter: string): SharedGroup | undefined {
+    const shared = parseSharedFilter(topicFilter);
+    return shared === undefined ? undefined : this.#groups.get(shared.topicFilter, topicFilter);
+  }
+
+  #keep(publication: Publication): boolean {
+    const recipients = this.#recipients;
+    if (recipients.length === 0) return false;
+    this.#recipients = [];
+    return this.#options.keeper?.keep(publication, recipients) ?? false;
+  }
+
+  #mayKeep(topic: Topic): boolean {
+    const { keeper } = this.#options;
+    if (keeper === undefined || keeper.accepting) return true;
+    const { targets, groups } = this.#audience(topic);
+    return (
+      groups.length === 0 && targets.every(({ session, qos }) => qos === 0 || session.kept === undefined)
+    );
   }
 
   #deliverToGroup(publication: Publication, group: SharedGroup): void {
@@ -309,7 +351,10 @@ export class Exchange {
     const { subscriptionIdentifier: identifier } = member;
     const identifiers = identifier === undefined ? undefined : [identifier];
     const retain = publication.retain && member.retainAsPublished;
-    member.session.deliver(new Delivery(publication, qos, retain, identifiers, group), this.nowMs);
+    const { session } = member;
+    const delivery = new Delivery(publication, qos, retain, identifiers, group);
+    if (qos > 0 && session.kept !== undefined) this.#recipients.push({ session, delivery });
+    else session.deliver(delivery, this.nowMs);
   }
 
   #audience(topic: Topic): Audience {

@@ -108,8 +108,14 @@ export class Intake implements AckWaiter {
     const receiver = this.#session.receiver(this.receiveWindow);
     switch (receiver.pubrel(packetIdentifier)) {
       case 'complete':
-        receiver.completed(packetIdentifier);
-        this.#publisher.acknowledge('pubcomp', packetIdentifier, ReasonCode.success);
+        if (this.#session.kept === undefined) {
+          receiver.completed(packetIdentifier);
+          this.#publisher.acknowledge('pubcomp', packetIdentifier, ReasonCode.success);
+          return;
+        }
+        // Forgotten on disk before the client may use it for another message.
+        this.#session.changed();
+        this.#around.turn.afterCommit(() => this.#completed(packetIdentifier));
         return;
       case 'unknown':
         this.#publisher.acknowledge('pubcomp', packetIdentifier, ReasonCode.packetIdentifierNotFound);
@@ -134,6 +140,13 @@ export class Intake implements AckWaiter {
     if (publisher?.intake === undefined) return;
     publisher.acknowledge(qos === 1 ? 'puback' : 'pubrec', packetIdentifier, reasonCode);
     publisher.unpause();
+  }
+
+  #completed(packetIdentifier: number): void {
+    const session = this.#session;
+    session.receiver(this.receiveWindow).completed(packetIdentifier);
+    const publisher = session.link === this.#publisher ? this.#publisher : this.#around.connected(session);
+    publisher?.acknowledge('pubcomp', packetIdentifier, ReasonCode.success);
   }
 
   #publishAboveQoS0(packet: PublishPacket, packetIdentifier: number, qos: 1 | 2, topic: Topic): void {
@@ -179,6 +192,12 @@ export class Intake implements AckWaiter {
           return;
         }
       }
+    }
+    if (qos === 2 && this.#session.kept !== undefined) {
+      // Its identifier is remembered with what it stands for, so that the same PUBLISH after a crash is known.
+      if (reasonCode < ReasonCode.unspecifiedError) waits = true;
+      else if (waits) receiver.refused(packetIdentifier);
+      this.#session.changed();
     }
     if (waits) {
       this.#acknowledgeLater(packetIdentifier, qos, reasonCode);

@@ -5,6 +5,8 @@
  *
  *   publish / ack / packet ──▶ buffer ──flush, or full──▶ transport.write
  *
+ * Held, it gathers the same and hands over nothing: what it says rests on a commit that is still to come.
+ *
  * While the socket is blocked nothing more is handed to it until the buffer is full; `congested` says when there is too
  * much of it, and the caller drops or waits.
  */
@@ -34,6 +36,9 @@ export class Outbox {
   #scheduled = false;
   #blocked = false;
   #closed = false;
+  /** What is full already, while held. */
+  #held: Uint8Array[] | undefined;
+  #heldBytes = 0;
 
   constructor(transport: Transport, turn: Turn, counters: Counters) {
     this.#transport = transport;
@@ -42,11 +47,24 @@ export class Outbox {
   }
 
   get congested(): boolean {
-    return this.#blocked && this.#transport.pendingBytes + this.#used > CONGESTED_BYTES;
+    return (this.#blocked || this.#held !== undefined) && this.pendingBytes > CONGESTED_BYTES;
   }
 
   get pendingBytes(): number {
-    return this.#transport.pendingBytes + this.#used;
+    return this.#transport.pendingBytes + this.#heldBytes + this.#used;
+  }
+
+  hold(): void {
+    this.#held ??= [];
+  }
+
+  release(): void {
+    const held = this.#held;
+    if (held === undefined) return;
+    this.#held = undefined;
+    this.#heldBytes = 0;
+    for (const bytes of held) this.#write(bytes);
+    if (!this.#blocked) this.#handOver();
   }
 
   ack(type: AckPacket['type'], packetIdentifier: number): void {
@@ -72,8 +90,8 @@ export class Outbox {
     this.#counters.packetsSent += 1;
     if (bytes.length > BUFFER_BYTES) {
       this.#handOver();
-      this.#counters.bytesSent += bytes.length;
-      if (!this.#transport.write(bytes)) this.#blocked = true;
+      if (this.#held === undefined) this.#write(bytes);
+      else this.#keepHeld(bytes);
       return;
     }
     const buffer = this.#reserve(bytes.length);
@@ -85,20 +103,23 @@ export class Outbox {
   /** At the end of the turn. */
   flush(): void {
     this.#scheduled = false;
-    if (!this.#blocked) this.#handOver();
+    if (!this.#blocked && this.#held === undefined) this.#handOver();
   }
 
   drained(): void {
     if (!this.#blocked) return;
     this.#blocked = false;
-    this.#handOver();
+    if (this.#held === undefined) this.#handOver();
   }
 
-  /** Hands over everything, blocked or not: nothing follows. */
+  /** Hands over everything, blocked or not: nothing follows. What is held was never said. */
   close(): void {
     if (this.#closed) return;
-    this.#handOver();
+    if (this.#held === undefined) this.#handOver();
     this.#closed = true;
+    this.#held = undefined;
+    this.#heldBytes = 0;
+    this.#used = 0;
     this.#giveBack();
   }
 
@@ -118,8 +139,13 @@ export class Outbox {
     const buffer = this.#buffer;
     if (buffer === undefined || this.#used === 0) return;
     const bytes = buffer.subarray(0, this.#used);
-    this.#counters.bytesSent += this.#used;
     this.#used = 0;
+    if (this.#held !== undefined) {
+      this.#keepHeld(bytes);
+      this.#buffer = undefined;
+      return;
+    }
+    this.#counters.bytesSent += bytes.length;
     if (this.#transport.write(bytes)) {
       this.#giveBack();
     } else {
@@ -127,6 +153,16 @@ export class Outbox {
       this.#buffer = undefined;
       this.#blocked = true;
     }
+  }
+
+  #write(bytes: Uint8Array): void {
+    this.#counters.bytesSent += bytes.length;
+    if (!this.#transport.write(bytes)) this.#blocked = true;
+  }
+
+  #keepHeld(bytes: Uint8Array): void {
+    this.#held?.push(bytes);
+    this.#heldBytes += bytes.length;
   }
 
   #giveBack(): void {

@@ -37,6 +37,7 @@ export class Publication {
     retain: boolean,
     properties: MessageProperties | undefined,
     nowMs: number,
+    expiresAtMs?: number,
   ) {
     this.topic = topic;
     this.#payload = payload;
@@ -44,7 +45,14 @@ export class Publication {
     this.retain = retain;
     this.properties = properties;
     const seconds = properties?.messageExpiryInterval;
-    this.expiresAtMs = seconds === undefined ? Number.POSITIVE_INFINITY : nowMs + seconds * 1000;
+    this.expiresAtMs =
+      expiresAtMs ?? (seconds === undefined ? Number.POSITIVE_INFINITY : nowMs + seconds * 1000);
+  }
+
+  /** One that was kept: its Message Expiry Interval began to count long ago. */
+  static stored(message: Message, expiresAtMs: number): Publication {
+    const { topic, payload, qos, retain, properties } = message;
+    return new Publication(topic, payload, qos, retain, properties, 0, expiresAtMs);
   }
 
   static of(message: Message, nowMs: number): Publication {

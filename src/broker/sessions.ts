@@ -78,14 +78,26 @@ export class Sessions {
       return { session, sessionPresent: true };
     }
     if (this.#byClientId.size >= this.#options.sessionsMax) return undefined;
-    session = new Session(clientId, this.#options.limits, this.#options.dropped);
+    session = this.make(clientId);
     this.#byClientId.set(clientId, session);
     return { session, sessionPresent: false };
   }
 
+  /** One that is not among them yet. */
+  make(clientId: string): Session {
+    return new Session(clientId, this.#options.limits, this.#options.dropped);
+  }
+
+  /** One that was kept over a restart, left at `leftMs` of the monotonic clock. */
+  restore(session: Session, leftMs: number): void {
+    this.#byClientId.set(session.clientId, session);
+    this.#ends.set(session, leftMs + session.expiryIntervalSeconds * 1000);
+    if (session.will !== undefined) this.#wills.set(session, leftMs + session.will.delaySeconds * 1000);
+  }
+
   /** The session's connection has ended. `discardWill`: it said DISCONNECT 0x00 [MQTT5-3.14.4-3]. */
   leave(session: Session, discardWill: boolean, nowMs: number): void {
-    session.link = undefined;
+    session.leave();
     if (discardWill) session.will = undefined;
     const expirySeconds = session.expiryIntervalSeconds;
     if (expirySeconds === 0) {

@@ -5,8 +5,9 @@ import { ReasonCode } from '../mqtt/reason-code.js';
 import type { Authorizer, Identity } from './authorizer.js';
 import type { Counters } from './counters.js';
 import { type Exchange, readFilter } from './exchange.js';
+import type { Keeper } from './keeper.js';
 import type { Session } from './session.js';
-import type { Subscription } from './subscription.js';
+import { optionsOf, type Subscription } from './subscription.js';
 
 export interface Granted {
   readonly reasonCodes: readonly ReasonCode[];
@@ -23,12 +24,14 @@ export function subscribe(
     readonly exchange: Exchange;
     readonly authorizer: Authorizer;
     readonly maximumSubscriptions: number;
+    /** Of all sessions that outlive the process. */
+    readonly keeper: Keeper | undefined;
     readonly capabilities: { readonly maximumQoS: QoS };
     readonly counters: Counters;
     transgressed(clientId: string, remoteAddress: string, why: string): void;
   },
 ): Granted {
-  const { exchange, authorizer, maximumSubscriptions, capabilities } = around;
+  const { exchange, authorizer, maximumSubscriptions, keeper, capabilities } = around;
   const subscriptionIdentifier = packet.properties?.subscriptionIdentifiers?.[0];
   const reasonCodes: ReasonCode[] = [];
   const withRetained: Subscription[] = [];
@@ -50,7 +53,10 @@ export function subscribe(
       reasonCodes.push(ReasonCode.notAuthorized);
       continue;
     }
-    if (session.subscriptions.size >= maximumSubscriptions && !session.subscriptions.has(topicFilter)) {
+    const full =
+      session.subscriptions.size >= maximumSubscriptions ||
+      (session.kept !== undefined && keeper?.hasRoom === false);
+    if (full && !session.subscriptions.has(topicFilter)) {
       around.counters.subscriptionsRefused += 1;
       around.transgressed(identity.clientId, '', 'broker.limits.max_subscriptions is reached');
       reasonCodes.push(ReasonCode.quotaExceeded);
@@ -67,6 +73,7 @@ export function subscribe(
       subscriptionIdentifier,
     };
     const isNew = exchange.subscribe(subscription);
+    session.subscribed(subscription, optionsOf(subscription), isNew);
     reasonCodes.push(qos);
     // None for shared subscriptions; Retain Handling 1 only for new ones [MQTT5-3.3.1-10].
     if (!filter.shared && (retainHandling === 0 || (retainHandling === 1 && isNew))) {
@@ -77,7 +84,9 @@ export function subscribe(
 }
 
 export function unsubscribe(packet: UnsubscribePacket, session: Session, exchange: Exchange): ReasonCode[] {
-  return packet.topicFilters.map((topicFilter) =>
-    exchange.unsubscribe(session, topicFilter) ? ReasonCode.success : ReasonCode.noSubscriptionExisted,
-  );
+  return packet.topicFilters.map((topicFilter) => {
+    if (!exchange.unsubscribe(session, topicFilter)) return ReasonCode.noSubscriptionExisted;
+    session.unsubscribed(topicFilter);
+    return ReasonCode.success;
+  });
 }

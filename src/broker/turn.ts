@@ -27,6 +27,7 @@ export class Turn {
   readonly #afterCommit: ((then: () => void) => void) | undefined;
   #dirty: Flushable[] = [];
   #waiting: Waiting = { waiters: [], what: [] };
+  #others: (() => void)[] = [];
   #scheduled = false;
 
   /** `afterCommit`: the storage's; absent where nothing is durable. */
@@ -50,6 +51,12 @@ export class Turn {
     this.#schedule();
   }
 
+  /** Runs `then` after the commit of all that this turn gives; after those given before it. */
+  afterCommit(then: () => void): void {
+    this.#others.push(then);
+    this.#schedule();
+  }
+
   /** Ends the turn now; also called by itself once all sockets of this turn were read. */
   readonly end = (): void => {
     this.#scheduled = false;
@@ -61,6 +68,15 @@ export class Turn {
         for (let at = 0; at < waiters.length; at += 1) {
           waiters[at]!.committed(what[at * 3]!, what[at * 3 + 1] as 1 | 2, what[at * 3 + 2] as ReasonCode);
         }
+      };
+      if (this.#afterCommit === undefined) release();
+      else this.#afterCommit(release);
+    }
+    const others = this.#others;
+    if (others.length > 0) {
+      this.#others = [];
+      const release = (): void => {
+        for (const then of others) then();
       };
       if (this.#afterCommit === undefined) release();
       else this.#afterCommit(release);

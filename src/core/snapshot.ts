@@ -74,6 +74,11 @@ export interface BrokerSnapshot {
   readonly subscriptionsRefused: number;
   /** Packets that are not MQTT. */
   readonly protocolErrors: number;
+  /** What sessions keep, waiting messages included. */
+  readonly sessionsBytes: number;
+  /** Sessions that have as much waiting as they may; new messages are not queued for them. */
+  readonly sessionsFull: number;
+  readonly messagesNotQueued: number;
 }
 
 export interface BridgeSnapshot {

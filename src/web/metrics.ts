@@ -97,6 +97,19 @@ const METRICS: readonly Metric[] = [
   each('buses', 'counter', 'bus_errors_total', 'Requests answered wrongly or refused.', (b) => b.errors),
   one('gauge', 'broker_connections', 'Connected clients.', (s) => s.broker.connections),
   one('gauge', 'broker_sessions', 'Sessions, connected or kept.', (s) => s.broker.sessions),
+  one(
+    'gauge',
+    'broker_sessions_bytes',
+    'What sessions keep, waiting messages included.',
+    (s) => s.broker.sessionsBytes,
+  ),
+  one('gauge', 'broker_sessions_full', 'Sessions whose queue is full.', (s) => s.broker.sessionsFull),
+  one(
+    'counter',
+    'broker_messages_not_queued_total',
+    'Messages that a session had no room for.',
+    (s) => s.broker.messagesNotQueued,
+  ),
   one('gauge', 'broker_subscriptions', 'Subscriptions of all sessions.', (s) => s.broker.subscriptions),
   one('gauge', 'broker_retained_messages', 'Retained messages.', (s) => s.broker.retained),
   one(

@@ -36,6 +36,9 @@ export function aSnapshot(different: Partial<Snapshot> = {}): Snapshot {
       connectionsRefused: 14,
       subscriptionsRefused: 15,
       protocolErrors: 16,
+      sessionsBytes: 0,
+      sessionsFull: 0,
+      messagesNotQueued: 0,
     },
     bridges: {
       cloud: {

@@ -7,6 +7,8 @@ class FakeLink implements Link {
   tooLarge = false;
   readonly sent: string[] = [];
 
+  pubrel(): void {}
+
   fits(): boolean {
     return !this.tooLarge;
   }

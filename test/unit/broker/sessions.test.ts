@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { Link } from '../../../src/broker/session.js';
 import { Sessions } from '../../../src/broker/sessions.js';
 
-const link: Link = { writable: true, fits: () => true, publish: () => true };
+const link: Link = { writable: true, fits: () => true, publish: () => true, pubrel: () => {} };
 
 interface Row {
   readonly what: string;

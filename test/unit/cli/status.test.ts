@@ -51,6 +51,9 @@ test('status shows state and reason of every device, bus and bridge', () => {
       connectionsRefused: 14,
       subscriptionsRefused: 15,
       protocolErrors: 16,
+      sessionsBytes: 0,
+      sessionsFull: 0,
+      messagesNotQueued: 0,
     },
     bridges: {
       cloud: {
