@@ -24,6 +24,7 @@ import type { Record } from '../core/record.js';
 import type { Lane, Route } from '../core/route.js';
 import { ReasonCode } from '../mqtt/reason-code.js';
 import { encodeState, type OpenEntry, type SavedState } from './bridge-state.js';
+import { isBusy } from './fault.js';
 import { Gaps, type HistoryOrder } from './gaps.js';
 import { NewestSent } from './newest-sent.js';
 import { ACKNOWLEDGED, AGAIN, DONE, type OpenRing, RELEASED, SENT, WAITING } from './open-ring.js';
@@ -122,6 +123,13 @@ export class BridgeSession {
   #wireCount = 0;
   #wireCountQoS2 = 0;
   #paused = false;
+  #most = Infinity;
+  #mostQoS2 = Infinity;
+  /** After a refusal for quota, growing again with each acknowledgement. */
+  #eager = Infinity;
+  #acknowledgements = 0;
+  /** PUBLISHes of the bridge's own that count against the server's Receive Maximum too. */
+  #controls = 0;
   /** PUBREC was there; the release is not durable yet. */
   #toRelease: number[] = [];
   #pubrels: number[] = [];
@@ -196,6 +204,52 @@ export class BridgeSession {
     return this.#wireCount;
   }
 
+  get unacknowledgedQoS2(): number {
+    return this.#wireCountQoS2;
+  }
+
+  /** Acknowledgements heard so far, of any kind. */
+  get acknowledgements(): number {
+    return this.#acknowledgements;
+  }
+
+  /** By stream, the offset that has been under way for longest; 0 for none. */
+  oldestOnWire(): number[] {
+    return this.#streams.map(({ ring }) => {
+      for (let index = ring.head; index < ring.tail; index += 1) {
+        const at = ring.at(index);
+        if (ring.onWire[at] === 1) return ring.offset[at] as number;
+      }
+      return 0;
+    });
+  }
+
+  /** The one message that is under way and not yet taken, if there is only one. */
+  get soleOnWire(): number | undefined {
+    const entry = this.#sole();
+    return entry === undefined ? undefined : entry.ring.offset[entry.at];
+  }
+
+  /** The server does not take that one: it is lost, with its reason, and the rest goes on. */
+  refuseSole(): void {
+    const entry = this.#sole();
+    if (entry === undefined) return;
+    const { ring, at, stream } = entry;
+    if (ring.qos[at] === 2) {
+      this.#lose(ring, at, 'refused');
+      ring.credit[at] = 0;
+      this.#acknowledge(ring, at);
+    } else {
+      this.#complete(stream, at, 'refused');
+    }
+  }
+
+  /** How much may be under way from now on; `most` of the server's own limit. */
+  narrow(most: number, mostQoS2: number): void {
+    this.#most = most;
+    this.#mostQoS2 = mostQoS2;
+  }
+
   /** The oldest Record that a stream still needs. */
   cursorOf(stream: StreamId = NORMAL): number {
     return this.#streams[stream].cursor;
@@ -267,6 +321,7 @@ export class BridgeSession {
     let lost = false;
     this.#limits = limits;
     this.#paused = false;
+    this.#controls = 0;
     this.#pubrels = [];
     this.#wireCount = 0;
     this.#wireCountQoS2 = 0;
@@ -377,6 +432,7 @@ export class BridgeSession {
     const found = this.#find(packetIdentifier, 1, SENT);
     if (found === undefined) return 'unknown';
     if (mustRetry(reasonCode)) return this.#holdBack(found);
+    this.#heard();
     this.#complete(found.stream, found.at, reasonCode >= 0x80 ? 'refused' : undefined);
     return 'ok';
   }
@@ -392,6 +448,7 @@ export class BridgeSession {
       return 'ok';
     }
     if (mustRetry(reasonCode)) return this.#holdBack(found);
+    this.#heard();
     if (reasonCode >= 0x80) this.#complete(found.stream, found.at, 'refused');
     else this.#acknowledge(found.ring, found.at);
     return 'ok';
@@ -401,6 +458,7 @@ export class BridgeSession {
   pubcomp(packetIdentifier: number): Acknowledged {
     const found = this.#find(packetIdentifier, 2, RELEASED);
     if (found === undefined) return 'unknown';
+    this.#heard();
     this.#complete(found.stream, found.at, undefined);
     return 'ok';
   }
@@ -408,6 +466,11 @@ export class BridgeSession {
   /** An identifier for SUBSCRIBE or for the bridge's own status. 0: none is free. */
   takeControl(): number {
     return this.#identifiers.take(CONTROL);
+  }
+
+  /** One more or less PUBLISH of the bridge's own is under way. */
+  control(more: 1 | -1): void {
+    this.#controls += more;
   }
 
   /** False: it was not taken for control. */
@@ -479,6 +542,24 @@ export class BridgeSession {
       found.ring.phase[found.at] = RELEASED;
       this.#pubrels.push(packetIdentifier);
     }
+  }
+
+  #sole(): Entry | undefined {
+    if (this.#wireCount !== 1) return undefined;
+    for (const stream of this.#streams) {
+      const { ring } = stream;
+      for (let index = ring.head; index < ring.tail; index += 1) {
+        const at = ring.at(index);
+        if (ring.onWire[at] === 1 && ring.phase[at] === SENT) return { stream, ring, at };
+      }
+    }
+    return undefined;
+  }
+
+  #heard(): void {
+    this.#acknowledgements += 1;
+    if (this.#eager < 0x10000) this.#eager *= 2;
+    else this.#eager = Infinity;
   }
 
   #hasReleased(): boolean {
@@ -580,8 +661,13 @@ export class BridgeSession {
     const route = ring.route[at];
     const qos = ring.qos[at] as QoS;
     if (record === undefined || route === undefined) return false;
-    if (qos > 0 && this.#wireCount >= this.#limits.window) return false;
-    if (qos === 2 && (index >= ring.committedTail || this.#wireCountQoS2 >= this.#limits.windowQoS2))
+    if (qos > 0 && this.#wireCount + this.#controls >= Math.min(this.#limits.window, this.#most, this.#eager))
+      return false;
+    if (
+      qos === 2 &&
+      (index >= ring.committedTail ||
+        this.#wireCountQoS2 >= Math.min(this.#limits.windowQoS2, this.#mostQoS2))
+    )
       return false;
     const again = phase === AGAIN;
     const late = stream.id >= LIVE && this.hasHistory && this.#isLate(stream, record);
@@ -678,6 +764,8 @@ export class BridgeSession {
   #holdBack({ ring, at }: Entry): 'quota' {
     ring.phase[at] = WAITING;
     this.#paused = true;
+    // What follows it of its topic must not overtake it again: one at a time, then twice as many, and so on.
+    this.#eager = 1;
     this.#offWire(ring, at);
     return 'quota';
   }
@@ -712,5 +800,5 @@ function openOf({ ring }: Stream): OpenEntry[] {
 
 /** Full for now, or an identifier that the server still takes for another message: neither is a verdict on the message. */
 function mustRetry(reasonCode: ReasonCode): boolean {
-  return reasonCode === ReasonCode.quotaExceeded || reasonCode === ReasonCode.packetIdentifierInUse;
+  return isBusy(reasonCode) || reasonCode === ReasonCode.packetIdentifierInUse;
 }

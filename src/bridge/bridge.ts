@@ -24,7 +24,7 @@ import { BridgeSession, type Wire } from './bridge-session.js';
 import { decodeState, newState } from './bridge-state.js';
 import type { Client } from './client.js';
 import { Control } from './control.js';
-import { reasonName } from './fault.js';
+import { type Fault, reasonName } from './fault.js';
 import { Feeds } from './feeds.js';
 import { renderGateway } from './forward.js';
 import { Incoming } from './incoming.js';
@@ -32,6 +32,7 @@ import { Link } from './link.js';
 import { NewestSent } from './newest-sent.js';
 import { TURN_BYTES } from './output.js';
 import { OwnStatus } from './own-status.js';
+import { Pacing } from './pacing.js';
 import { PublishWriter } from './publish-writer.js';
 import { etaSeconds, Rate } from './rate.js';
 import { Saver } from './saver.js';
@@ -64,12 +65,11 @@ export interface BridgeOptions {
 
 /** The largest that MQTT can say. */
 const PACKET_SIZE_MAX = 268_435_460;
-/** Debian's mosquitto 2.0.11 disconnects a 3.1.1 client with more unacknowledged at QoS 2, and 3.1.1 has no way to say so. */
-const WINDOW_QOS2_311 = 20;
 /** Some identifiers stay free for SUBSCRIBE and the status. */
 const WINDOW_MAX = 65_000;
-/** A server over its quota is left alone so long. */
+/** A server over its quota is left alone so long, then for twice as long, and so on. */
 const QUOTA_PAUSE_MS = 5000;
+const QUOTA_PAUSE_MS_MAX = 300_000;
 /** Together well under the five seconds that a stop may take. */
 const SHUTDOWN_PUBACK_MS = 2000;
 const SHUTDOWN_CLOSE_MS = 1000;
@@ -87,7 +87,10 @@ export class Bridge implements Part {
   #sessionsLost = 0;
   #acknowledgedAtMs = 0;
   #ackTimer: Timer | undefined;
+  #watchTimer: Timer | undefined;
   #quotaTimer: Timer | undefined;
+  #quotaPauseMs = QUOTA_PAUSE_MS;
+  #pacing: Pacing | undefined;
   #stopping = false;
   #awake = false;
 
@@ -194,6 +197,7 @@ export class Bridge implements Part {
         takeIdentifier: () => session.takeControl(),
         freeIdentifier: (packetIdentifier) => session.freeControl(packetIdentifier),
         send,
+        underWay: (more) => session.control(more),
         wake,
       },
       clock,
@@ -222,7 +226,7 @@ export class Bridge implements Part {
           this.#accepted(server, connack, sessionPresent, clientId),
         packet: (packet) => this.#packet(packet),
         turn: () => this.#turn(),
-        closed: () => this.#closed(),
+        closed: (fault) => this.#closed(fault),
       },
     );
     const rate = new Rate(storage.ledger(name).delivered, clock.monotonicMs());
@@ -264,12 +268,13 @@ export class Bridge implements Part {
     const parts = this.#built();
     const client = parts.link.client;
     if (client === undefined) return;
-    const { config, log, name } = this.#options;
+    const { config, log, name, storage } = this.#options;
+    const { session } = parts;
     const window = Math.min(config.inflight, connack.properties?.receiveMaximum ?? 0xffff, WINDOW_MAX);
     const limits = {
       isV5: this.#isV5,
       window,
-      windowQoS2: this.#isV5 ? window : Math.min(window, WINDOW_QOS2_311),
+      windowQoS2: window,
       maximumQoS: connack.properties?.maximumQoS ?? 2,
       maximumPacketSize: connack.properties?.maximumPacketSize ?? PACKET_SIZE_MAX,
       retainAvailable: connack.properties?.retainAvailable !== 0,
@@ -286,6 +291,14 @@ export class Bridge implements Part {
     const ready = (): void => {
       if (connection !== this.#connection || this.#stopping) return;
       this.#wire = this.#wireTo(client, limits);
+      this.#pacing ??= new Pacing({
+        bridge: name,
+        session,
+        door: storage.keyValue(`bridge/${name}/window`),
+        log,
+      });
+      this.#pacing.connected(server.url, this.#isV5, window);
+      this.#watch();
       this.#acknowledgedAtMs = this.#clock.monotonicMs();
       this.#armAckTimer();
       parts.link.ready();
@@ -298,11 +311,13 @@ export class Bridge implements Part {
     else ready();
   }
 
-  #closed(): void {
+  #closed(fault: Fault): void {
     const { control, feeds, incoming, session } = this.#built();
+    if (this.#wire !== undefined) this.#pacing?.closed(fault);
     this.#connection += 1;
     this.#wire = undefined;
     this.#ackTimer?.cancel();
+    this.#watchTimer?.cancel();
     this.#quotaTimer?.cancel();
     this.#quotaTimer = undefined;
     feeds.stop();
@@ -318,6 +333,7 @@ export class Bridge implements Part {
         const outcome = session.puback(packet.packetIdentifier, packet.reasonCode);
         if (outcome === 'quota') this.#pauseForQuota();
         else if (outcome === 'unknown') control.puback(packet.packetIdentifier);
+        else this.#quotaPauseMs = QUOTA_PAUSE_MS;
         this.#acknowledgedAtMs = this.#clock.monotonicMs();
         return;
       }
@@ -351,6 +367,7 @@ export class Bridge implements Part {
     const { link, session } = this.#built();
     const outcome = session.pubrec(packetIdentifier, reasonCode);
     if (outcome === 'quota') this.#pauseForQuota();
+    else this.#quotaPauseMs = QUOTA_PAUSE_MS;
     if (outcome !== 'unknown' || reasonCode >= 0x80) return;
     // The server keeps an identifier that we do not know: it is told to let it go [MQTT5-4.3.3-4].
     link.client?.send({
@@ -377,7 +394,9 @@ export class Bridge implements Part {
     if (this.#quotaTimer !== undefined) return;
     const { feeds, session } = this.#built();
     this.#options.log.warn({ bridge: this.#options.name }, 'Server is over its quota; sending pauses');
-    this.#quotaTimer = this.#clock.at(this.#clock.monotonicMs() + QUOTA_PAUSE_MS, () => {
+    const pauseMs = this.#quotaPauseMs;
+    this.#quotaPauseMs = Math.min(QUOTA_PAUSE_MS_MAX, 2 * pauseMs);
+    this.#quotaTimer = this.#clock.at(this.#clock.monotonicMs() + pauseMs, () => {
       this.#quotaTimer = undefined;
       session.retry();
       feeds.start();
@@ -401,6 +420,31 @@ export class Bridge implements Part {
     });
   }
 
+  /** One message that is never acknowledged, while later ones are: it is sent again over a new connection. */
+  #watch(): void {
+    const { link, session } = this.#built();
+    const limitMs = this.#options.config.ack_timeout;
+    let seen: { readonly offset: number; readonly sinceMs: number; readonly heard: number }[] = [];
+    const look = (): void => {
+      const nowMs = this.#clock.monotonicMs();
+      const heard = session.acknowledgements;
+      seen = session.oldestOnWire().map((offset, stream) => {
+        const before = seen[stream];
+        return before?.offset === offset ? before : { offset, sinceMs: nowMs, heard };
+      });
+      const stuck = seen.some(
+        (one) => one.offset !== 0 && nowMs - one.sinceMs >= limitMs && heard > one.heard,
+      );
+      if (!stuck) {
+        this.#watchTimer = this.#clock.at(nowMs + limitMs / 4, look);
+        return;
+      }
+      const sentence = `the server acknowledged later messages but not one that was sent ${limitMs / 1000} s before`;
+      link.client?.close({ kind: 'ack-timeout', sentence });
+    };
+    look();
+  }
+
   #journalFault(fault: unknown): void {
     const sentence = `the journal cannot be read: ${reasonOf(fault)}`;
     this.#built().link.client?.close({ kind: 'closed', sentence });
@@ -422,6 +466,7 @@ export class Bridge implements Part {
     if (incoming.saveNeeded && link.state !== 'stopped') saver.now(incoming.saving());
     const wire = this.#wire;
     if (wire !== undefined) {
+      this.#pacing?.turn();
       do {
         if (!this.#stopping) feeds.offer();
         session.pump(wire);

@@ -20,6 +20,8 @@ export interface ControlDoors {
   readonly takeIdentifier: () => number;
   readonly freeIdentifier: (packetIdentifier: number) => void;
   readonly send: (packet: Packet) => void;
+  /** One more or less PUBLISH is under way: it counts against the server's Receive Maximum. */
+  readonly underWay: (more: 1 | -1) => void;
   readonly wake: () => void;
 }
 
@@ -151,6 +153,7 @@ export class Control {
   puback(packetIdentifier: number): void {
     const waiting = this.#open.get(packetIdentifier);
     if (waiting === undefined) return;
+    this.#doors.underWay(-1);
     this.#free(packetIdentifier);
     waiting.done?.();
   }
@@ -193,7 +196,10 @@ export class Control {
     const limits = this.#limits;
     if (limits === undefined) return;
     const packetIdentifier = limits.maximumQoS === 0 ? 0 : this.#doors.takeIdentifier();
-    if (packetIdentifier !== 0) this.#open.set(packetIdentifier, done === undefined ? {} : { done });
+    if (packetIdentifier !== 0) {
+      this.#doors.underWay(1);
+      this.#open.set(packetIdentifier, done === undefined ? {} : { done });
+    }
     this.#doors.send({
       type: 'publish',
       topic: this.#status.topic,

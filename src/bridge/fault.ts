@@ -23,14 +23,40 @@ export interface Fault {
   readonly sentence: string;
   /** The Reason Code that the server gave. */
   readonly reasonCode?: ReasonCode;
+  /** The server ended a connection that worked, and not because of its own state: what it was sent may be why. */
+  readonly byServer?: boolean;
 }
+
+/** The server has too much to do: what it refuses goes again later, and less eagerly. */
+export function isBusy(reasonCode: ReasonCode | undefined): boolean {
+  return reasonCode !== undefined && BUSY.has(reasonCode);
+}
+
+const BUSY: ReadonlySet<ReasonCode> = new Set([
+  ReasonCode.serverUnavailable,
+  ReasonCode.serverBusy,
+  ReasonCode.messageRateTooHigh,
+  ReasonCode.quotaExceeded,
+  ReasonCode.connectionRateExceeded,
+]);
+
+/** Ends of a connection that say nothing about what was sent over it. */
+const OWN_REASONS: ReadonlySet<ReasonCode> = new Set([
+  ...BUSY,
+  ReasonCode.serverShuttingDown,
+  ReasonCode.keepAliveTimeout,
+  ReasonCode.sessionTakenOver,
+  ReasonCode.useAnotherServer,
+  ReasonCode.serverMoved,
+  ReasonCode.maximumConnectTime,
+]);
 
 /** A connection that could not be made, or broke with an error of the socket. */
 export function socketFault(error: Error | undefined, server: ServerUrl, wasConnected: boolean): Fault {
   const where = `${server.host}:${server.port}`;
   if (error === undefined) {
     return wasConnected
-      ? { kind: 'closed', sentence: `${where} closed the connection without a reason` }
+      ? { kind: 'closed', sentence: `${where} closed the connection without a reason`, byServer: true }
       : {
           kind: 'closed',
           sentence: `${where} closed the connection before it answered CONNECT; check that it is an MQTT ${server.secure ? 'TLS ' : ''}port`,
@@ -135,6 +161,7 @@ export function disconnectFault(
     kind: 'closed',
     sentence: `${where} closed the connection: ${reasonName(reasonCode)}${quoted(reasonString)}`,
     reasonCode,
+    byServer: !OWN_REASONS.has(reasonCode),
   };
 }
 

@@ -14,7 +14,7 @@ import type { ConnackPacket, ConnectPacket, Packet, Will } from '../mqtt/packet.
 import { ReasonCode } from '../mqtt/reason-code.js';
 import { Backoff } from './backoff.js';
 import { Client } from './client.js';
-import type { Fault } from './fault.js';
+import { type Fault, isBusy } from './fault.js';
 import { RECEIVE_MAXIMUM } from './incoming.js';
 import { parseServerUrl, type ServerUrl } from './server-url.js';
 import type { Dial, TlsSecrets } from './transport.js';
@@ -42,13 +42,14 @@ export interface LinkEvents {
   readonly accepted: (server: ServerUrl, connack: ConnackPacket, sessionPresent: boolean) => void;
   readonly packet: (packet: Packet) => void;
   readonly turn: () => void;
-  readonly closed: () => void;
+  readonly closed: (fault: Fault) => void;
 }
 
 /** Announced; as much as the broker takes from its own clients by default. */
 const MAXIMUM_PACKET_SIZE = 1024 * 1024;
 /** A server that does not close after DISCONNECT is not waited for. */
 const WIPE_CLOSE_MS = 5000;
+const BUSY_WAIT_MS = 5000;
 const WIPED: Fault = { kind: 'closed', sentence: 'the old session was thrown away' };
 
 export class Link {
@@ -234,7 +235,7 @@ export class Link {
     const lastedMs = this.#readyAtMs === undefined ? undefined : nowMs - this.#readyAtMs;
     this.#client = undefined;
     this.#readyAtMs = undefined;
-    this.#events.closed();
+    this.#events.closed(fault);
     this.#onClosed?.();
     if (this.#stopping) return;
     this.#note(fault, nowMs);
@@ -243,9 +244,10 @@ export class Link {
     const isRoundOver = lastedMs !== undefined || this.#serverIndex === 0;
     this.#enter(isRoundOver ? 'waiting' : 'connecting');
     this.#timer?.cancel();
-    this.#timer = clock.at(nowMs + (isRoundOver ? this.#backoff.delayMs(lastedMs) : 0), () =>
-      this.#connect(),
-    );
+    // However long the session was: a server that has too much to do is not helped by one that comes back at once.
+    const busy = isBusy(fault.reasonCode);
+    const waitMs = isRoundOver ? this.#backoff.delayMs(busy ? 0 : lastedMs) : 0;
+    this.#timer = clock.at(nowMs + (busy ? Math.max(waitMs, BUSY_WAIT_MS) : waitMs), () => this.#connect());
   }
 
   #note(fault: Fault, nowMs: number): void {

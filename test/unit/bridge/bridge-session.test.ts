@@ -269,6 +269,13 @@ describe('what cannot be delivered', () => {
       session.retry();
       for (const offset of [1, 2]) session.offer(recordOf(offset), routeOf(qos));
       session.pump(tape);
+      // The one behind it is of its topic: it may be refused too, and then must not have been overtaken.
+      expect(tape.take()).toEqual([]);
+      if (qos === 1) session.puback(2, ReasonCode.quotaExceeded);
+      else session.pubrec(2, ReasonCode.quotaExceeded);
+      session.retry();
+      for (const offset of [1, 2, 3]) session.offer(recordOf(offset), routeOf(qos));
+      session.pump(tape);
       expect(tape.take()).toEqual([{ type: 'publish', offset: 1, id: 1, qos, dup: false }]);
     },
   );
@@ -330,7 +337,6 @@ interface Outcome {
   readonly arrived: number[];
   readonly delivered: number;
   readonly lost: number;
-  readonly sessionsLost: number;
 }
 
 function mulberry(seed: number): () => number {
@@ -351,7 +357,6 @@ function play(history: History): Outcome {
   const arrived: number[] = [];
   let serverSession: Map<number, number> | undefined;
   let isSubscribed = false;
-  let sessionsLost = 0;
   let delivered = 0;
   let lost = 0;
   let disk: Uint8Array | undefined;
@@ -409,7 +414,7 @@ function play(history: History): Outcome {
       return;
     }
     const ours = !present || !session.doubtful ? present : history.tells ? isSubscribed : 'unsure';
-    if (session.connected('mqtt://server', 'well-17', ours, LIMITS)) sessionsLost += 1;
+    session.connected('mqtt://server', 'well-17', ours, LIMITS);
     isConnected = true;
     // As the shell does: a new session is on disk before anything is sent in it.
     isReady = session.saveNeeded !== 'now';
@@ -506,7 +511,7 @@ function play(history: History): Outcome {
   }
   save();
   while (pending.length > 0) commit();
-  return { arrived, delivered, lost, sessionsLost };
+  return { arrived, delivered, lost };
 }
 
 function firstOccurrences(offsets: readonly number[]): number[] {
@@ -532,7 +537,7 @@ describe('whatever dies and whenever', () => {
             tells: true,
           });
           expect(outcome.arrived).toEqual(all(40));
-          expect(outcome).toMatchObject({ delivered: 40, lost: 0, sessionsLost: 0 });
+          expect(outcome).toMatchObject({ delivered: 40, lost: 0 });
         }),
         { numRuns: 250 },
       );

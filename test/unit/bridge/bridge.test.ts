@@ -343,6 +343,168 @@ describe('what is accepted', () => {
     expect(made.bridge.snapshot()).toMatchObject({ lost: 0, waiting: 0, inFlight: 0 });
   });
 
+  test('the quota’s pauses grow while it refuses, and order per topic holds when it takes one at a time', async () => {
+    const made = await bench();
+    let takes = 0;
+    const taken: string[] = [];
+    server.intercept = (packet, connection) => {
+      if (packet.type !== 'publish' || !packet.topic.startsWith('site/')) return false;
+      const { packetIdentifier = 0 } = packet;
+      takes -= 1;
+      const reasonCode = takes >= 0 ? 0 : ReasonCode.quotaExceeded;
+      if (takes >= 0) taken.push(Buffer.from(packet.payload).toString());
+      connection.send({ type: 'puback', packetIdentifier, reasonCode });
+      return true;
+    };
+    accept(made, 20);
+    for (let round = 0; round < 12 && taken.length < 20; round += 1) {
+      takes = 3;
+      await clock.advanceAsync(300_000);
+      await settle();
+    }
+    expect(taken).toEqual(numbers(20));
+    await clock.advanceAsync(1000);
+    expect(made.bridge.snapshot()).toMatchObject({ delivered: 20, lost: 0, waiting: 0 });
+  });
+
+  test('a server that says it is busy is left alone for five seconds at least', async () => {
+    const made = await bench({ backoff: { min: '10ms', max: '20ms' } });
+    const before = server.connections.length;
+    server.last.send({ type: 'disconnect', reasonCode: ReasonCode.messageRateTooHigh });
+    await settle();
+    await clock.advanceAsync(4999);
+    expect(server.connections).toHaveLength(before);
+    await clock.advanceAsync(1);
+    await settle();
+    expect(made.bridge.snapshot().state).toBe('connected');
+  });
+
+  test('a 3.1.1 server’s limit at QoS 2 is found once, kept under, and known after a restart', async () => {
+    const config = { version: '3.1.1', forward: [{ filter: 'site/#', qos: 2 }] };
+    const made = await bench(config);
+    const held = new Set<number>();
+    let most = 0;
+    let closes = 0;
+    // As mosquitto 2.0.11: one more than 20 without PUBCOMP ends the connection.
+    server.intercept = (packet, connection) => {
+      if (packet.type === 'connect') held.clear();
+      if (packet.type === 'pubrel') held.delete(packet.packetIdentifier);
+      if (packet.type !== 'publish' || packet.qos !== 2) return false;
+      held.add(packet.packetIdentifier ?? 0);
+      most = Math.max(most, held.size);
+      if (held.size <= 20) return false;
+      closes += 1;
+      connection.close();
+      return true;
+    };
+    accept(made, 500);
+    await settle(300);
+    await clock.advanceAsync(10_000);
+    await settle(300);
+    expect(server.payloads).toEqual(numbers(500));
+    expect(closes).toBeLessThanOrEqual(1);
+    const stopped = made.bridge.stop();
+    await clock.advanceAsync(6000);
+    await stopped;
+    await made.storage.stop();
+    benches = [];
+    const closesBefore = closes;
+    const after = await bench(config);
+    accept(after, 500, 501);
+    await settle(500);
+    expect(closes).toBe(closesBefore);
+    expect(server.payloads).toEqual(numbers(1000));
+  });
+
+  test.each([1, 2] as const)(
+    'one that makes the server close each time is found and given up as refused, at QoS %i',
+    async (qos) => {
+      const made = await bench({ forward: [{ filter: 'site/#', qos }] });
+      server.intercept = (packet, connection) => {
+        if (packet.type !== 'publish' || packet.topic !== 'site/forbidden') return false;
+        connection.close();
+        return true;
+      };
+      accept(made, 10);
+      made.accept({ topic: 'site/forbidden', payload: Buffer.from('x') }, clock);
+      accept(made, 10, 11);
+      for (let n = 0; n < 12; n += 1) {
+        await clock.advanceAsync(300_000);
+        await settle();
+      }
+      expect([...new Set(server.payloads)]).toEqual(numbers(20));
+      expect(made.bridge.snapshot()).toMatchObject({ delivered: 20, lost: 1, waiting: 0, inFlight: 0 });
+      expect(made.storage.snapshot().losses).toMatchObject([
+        { lost: 1, reason: 'refused', bridge: 'cloud', topics: ['site/forbidden'] },
+      ]);
+    },
+  );
+
+  test('a link that breaks again and again gives no message up', async () => {
+    const made = await bench();
+    server.intercept = (packet, connection) => {
+      if (packet.type !== 'publish' || !packet.topic.startsWith('site/')) return false;
+      connection.close(Object.assign(new Error('reset'), { code: 'ECONNRESET' }));
+      return true;
+    };
+    accept(made, 5);
+    for (let n = 0; n < 20; n += 1) {
+      await clock.advanceAsync(300_000);
+      await settle();
+    }
+    server.intercept = () => false;
+    await clock.advanceAsync(300_000);
+    await settle();
+    expect(server.payloads).toEqual(numbers(5));
+    expect(made.bridge.snapshot().lost).toBe(0);
+  });
+
+  test('one that is never acknowledged while others are is sent again over a new connection after ack_timeout', async () => {
+    const made = await bench({ ack_timeout: '20s' });
+    let swallow = true;
+    server.intercept = (packet) =>
+      swallow && packet.type === 'publish' && Buffer.from(packet.payload).toString() === '3';
+    for (let n = 1; n <= 15; n += 1) {
+      accept(made, 1, n);
+      await settle();
+      await clock.advanceAsync(1000);
+    }
+    expect(server.payloads).toEqual(numbers(15).filter((one) => one !== '3'));
+    swallow = false;
+    for (let n = 16; n <= 40; n += 1) {
+      accept(made, 1, n);
+      await settle();
+      await clock.advanceAsync(1000);
+    }
+    expect(server.payloads).toContain('3');
+    expect(made.log.said.map((one) => JSON.stringify(one.fields)).join()).toContain(
+      'but not one that was sent 20 s',
+    );
+  });
+
+  test('a Receive Maximum of one is kept, the status included', async () => {
+    server.connackProperties = { receiveMaximum: 1 };
+    let open = 0;
+    let most = 0;
+    server.intercept = (packet, connection) => {
+      if (packet.type !== 'publish') return false;
+      open += 1;
+      most = Math.max(most, open);
+      const { packetIdentifier = 0 } = packet;
+      setImmediate(() => {
+        open -= 1;
+        server.delivered.push(packet);
+        connection.send({ type: 'puback', packetIdentifier, reasonCode: 0 });
+      });
+      return true;
+    };
+    const made = await bench();
+    accept(made, 10);
+    await settle(100);
+    expect(server.payloads).toEqual(numbers(10));
+    expect(most).toBe(1);
+  });
+
   test('a server that lost its session gets what was in flight again, and that is counted', async () => {
     const made = await bench({ forward: [{ filter: 'site/#', qos: 2 }] });
     server.intercept = (packet) => packet.type === 'pubrel';
