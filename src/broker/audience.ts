@@ -35,6 +35,12 @@ export function audienceOf(
   return { targets: targetsOf(subscriptions), groups, locals };
 }
 
+/** The same for one alone, shared by all topics that only it receives. */
+export function targetOf(subscription: Subscription): Target {
+  subscription.alone ??= targetsOf([subscription])[0]!;
+  return subscription.alone;
+}
+
 function targetsOf(subscriptions: readonly Subscription[]): Target[] {
   const bySession = new Map<Session, Subscription[]>();
   for (const subscription of subscriptions) {

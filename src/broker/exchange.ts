@@ -14,13 +14,15 @@ import type { Log } from '../core/log.js';
 import type { Message, QoS } from '../core/message.js';
 import type { Content } from '../core/record.js';
 import type { SampleSet } from '../core/sample.js';
+import { decodeTopicName } from '../mqtt/decoder.js';
 import { parseSharedFilter, validTopicFilter, validTopicName } from '../mqtt/topic.js';
+import { TopicTable } from '../mqtt/topic-table.js';
 import type { Storage } from '../storage/storage.js';
-import { type Audience, audienceOf, type LocalSubscriber } from './audience.js';
+import { audienceOf, type LocalSubscriber, type Target, targetOf } from './audience.js';
 import type { Identity } from './authorizer.js';
 import type { Counters } from './counters.js';
 import type { Keeper, KeepRecipient } from './keeper.js';
-import { MatchCache, Topic } from './match-cache.js';
+import { MatchCache } from './match-cache.js';
 import { Delivery, Publication } from './publication.js';
 import { Retained, type RetainedLimits } from './retained.js';
 import type { Session } from './session.js';
@@ -28,6 +30,7 @@ import { SharedGroup } from './shared-group.js';
 import type { Subscription } from './subscription.js';
 import { SubscriptionTree, TOPIC_LEVELS_MAX } from './subscription-tree.js';
 import { isSys, type SysTopics } from './sys-topics.js';
+import { levels, NOBODY, Topic } from './topic.js';
 import type { WallTime } from './wall-time.js';
 
 /** Which routes of the journal a publication belongs to, and whether it is kept for replay. */
@@ -69,6 +72,8 @@ export class Exchange {
   readonly #groups = new SubscriptionTree<string, SharedGroup>();
   readonly #locals = new SubscriptionTree<LocalSubscriber, LocalSubscriber>();
   readonly #topics = new MatchCache();
+  /** Those that come by the wire, by the bytes of their names. */
+  readonly #heard = new TopicTable((bytes, start, end) => new Topic(decodeTopicName(bytes, start, end)));
   /** Kept sessions that the present publication is for. */
   #recipients: KeepRecipient[] = [];
   #generation = 0;
@@ -115,10 +120,16 @@ export class Exchange {
   topic(name: string): Topic | undefined {
     const known = this.#topics.get(name);
     if (known !== undefined) return known;
-    if (!validTopicName(name) || levels(name) > TOPIC_LEVELS_MAX) return undefined;
+    if (!validTopicName(name)) return undefined;
     const topic = new Topic(name);
+    if (topic.tooDeep) return undefined;
     this.#topics.add(topic);
     return topic;
+  }
+
+  /** The Topic of a name that is read from the wire; it may be too deep. Throws a WireFault where it is not a name. */
+  heard(bytes: Buffer, start: number, end: number): Topic {
+    return this.#heard.get(bytes, start, end);
   }
 
   /** Replaces the session's subscription of the same filter; true: there was none. */
@@ -129,6 +140,7 @@ export class Exchange {
     if (!isNew) this.unsubscribe(session, topicFilter);
     session.subscriptions.set(topicFilter, subscription);
     this.#generation += 1;
+    this.#heard.reserve(this.subscriptions);
     if (!subscription.shared) {
       this.#sessions.add(subscription.matched, session, subscription);
       return isNew;
@@ -257,9 +269,8 @@ export class Exchange {
         outcome = taken ? 'afterCommit' : 'refused';
       }
     }
-    const audience = this.#audience(topic);
-    const { targets, groups, locals } = audience;
-    if (!retain && targets.length === 0 && groups.length === 0 && locals.length === 0) return outcome;
+    if (topic.generation !== this.#generation) this.#resolve(topic);
+    if (!retain && topic.only === undefined && topic.audience === NOBODY) return outcome;
     const message: Message =
       content.kind === 'message'
         ? content.message
@@ -280,29 +291,15 @@ export class Exchange {
 
   /** True: kept sessions have it, once it is committed. */
   deliver(publication: Publication, topic: Topic, from: Session | undefined): boolean {
-    const { targets, groups, locals } = this.#audience(topic);
-    const { nowMs } = this;
-    for (let at = 0; at < targets.length; at += 1) {
-      let target = targets[at]!;
-      if (target.session === from) {
-        if (target.ofItsOwn === null) continue;
-        target = target.ofItsOwn;
-      }
-      const qos = lower(publication.qos, target.qos);
-      const retain = publication.retain && target.retainAsPublished;
-      const { subscriptionIdentifiers } = target;
-      const delivery =
-        subscriptionIdentifiers === undefined
-          ? publication.delivery(qos, retain)
-          : new Delivery(publication, qos, retain, subscriptionIdentifiers, undefined);
-      if (qos > 0 && target.session.kept !== undefined) {
-        this.#recipients.push({ session: target.session, delivery });
-      } else {
-        target.session.deliver(delivery, nowMs);
-      }
+    if (topic.generation !== this.#generation) this.#resolve(topic);
+    if (topic.only !== undefined) {
+      this.#deliverTo(topic.only, publication, from);
+      return this.#keep(publication);
     }
+    const { targets, groups, locals } = topic.audience;
+    for (let at = 0; at < targets.length; at += 1) this.#deliverTo(targets[at]!, publication, from);
     for (let at = 0; at < groups.length; at += 1) this.#deliverToGroup(publication, groups[at]!);
-    const kept = this.#recipients.length > 0 && this.#keep(publication);
+    const kept = this.#keep(publication);
     if (locals.length === 0) return kept;
     const { message } = publication;
     for (let at = 0; at < locals.length; at += 1) locals[at]!(message);
@@ -316,6 +313,24 @@ export class Exchange {
       this.#deliverToGroup(publication, group);
       this.#keep(publication);
     }
+  }
+
+  #deliverTo(whom: Target, publication: Publication, from: Session | undefined): void {
+    let target = whom;
+    if (target.session === from) {
+      if (target.ofItsOwn === null) return;
+      target = target.ofItsOwn;
+    }
+    const qos = lower(publication.qos, target.qos);
+    const retain = publication.retain && target.retainAsPublished;
+    const { subscriptionIdentifiers } = target;
+    const delivery =
+      subscriptionIdentifiers === undefined
+        ? publication.delivery(qos, retain)
+        : new Delivery(publication, qos, retain, subscriptionIdentifiers, undefined);
+    const { session } = target;
+    if (qos > 0 && session.kept !== undefined) this.#recipients.push({ session, delivery });
+    else session.deliver(delivery, this.nowMs);
   }
 
   /** The group of a shared subscription that somebody has. */
@@ -334,7 +349,9 @@ export class Exchange {
   #mayKeep(topic: Topic): boolean {
     const { keeper } = this.#options;
     if (keeper === undefined || keeper.accepting) return true;
-    const { targets, groups } = this.#audience(topic);
+    if (topic.generation !== this.#generation) this.#resolve(topic);
+    if (topic.only !== undefined) return topic.only.qos === 0 || topic.only.session.kept === undefined;
+    const { targets, groups } = topic.audience;
     return (
       groups.length === 0 && targets.every(({ session, qos }) => qos === 0 || session.kept === undefined)
     );
@@ -357,24 +374,27 @@ export class Exchange {
     else session.deliver(delivery, this.nowMs);
   }
 
-  #audience(topic: Topic): Audience {
-    if (topic.generation !== this.#generation) {
-      const subscriptions: Subscription[] = [];
-      const groups: SharedGroup[] = [];
-      const locals: LocalSubscriber[] = [];
-      this.#sessions.match(topic.name, subscriptions);
-      if (this.#groups.size > 0) this.#groups.match(topic.name, groups);
-      if (this.#locals.size > 0) this.#locals.match(topic.name, locals);
-      const { mayReceive } = this.#options;
-      // Asked here, once per topic and change, an ACL costs a delivery nothing.
-      const allowed =
-        mayReceive === undefined
-          ? subscriptions
-          : subscriptions.filter(({ session }) => mayReceive(session, topic.name));
-      topic.audience = audienceOf(allowed, groups, locals);
-      topic.generation = this.#generation;
-    }
-    return topic.audience;
+  #resolve(topic: Topic): void {
+    const { name } = topic;
+    const subscriptions: Subscription[] = [];
+    const groups: SharedGroup[] = [];
+    const locals: LocalSubscriber[] = [];
+    this.#sessions.match(name, subscriptions);
+    if (this.#groups.size > 0) this.#groups.match(name, groups);
+    if (this.#locals.size > 0) this.#locals.match(name, locals);
+    const { mayReceive } = this.#options;
+    // Asked here, once per topic and change, an ACL costs a delivery nothing.
+    const allowed =
+      mayReceive === undefined
+        ? subscriptions
+        : subscriptions.filter(({ session }) => mayReceive(session, name));
+    const others = groups.length + locals.length;
+    topic.only = allowed.length === 1 && others === 0 ? targetOf(allowed[0]!) : undefined;
+    topic.audience =
+      topic.only !== undefined || allowed.length + others === 0
+        ? NOBODY
+        : audienceOf(allowed, groups, locals);
+    topic.generation = this.#generation;
   }
 
   #fits(publication: Publication): boolean {
@@ -415,10 +435,4 @@ export function readFilter(
 /** [MQTT311-3.8.4-6] [MQTT5-3.8.4-8] */
 function lower(published: QoS, granted: QoS): QoS {
   return Math.min(published, granted) as QoS;
-}
-
-function levels(name: string): number {
-  let count = 1;
-  for (let at = name.indexOf('/'); at !== -1; at = name.indexOf('/', at + 1)) count += 1;
-  return count;
 }

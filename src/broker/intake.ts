@@ -13,9 +13,9 @@ import type { Authorizer, Identity } from './authorizer.js';
 import type { Capabilities } from './connect.js';
 import type { Counters } from './counters.js';
 import type { Exchange } from './exchange.js';
-import type { Topic } from './match-cache.js';
 import { carriedProperties, Publication } from './publication.js';
 import type { Link, Session } from './session.js';
+import type { Topic } from './topic.js';
 import type { AckWaiter, Turn } from './turn.js';
 
 /** The connection, as far as it answers for what it published. */
@@ -64,7 +64,8 @@ export class Intake implements AckWaiter {
     this.receiveWindow = version === 5 ? around.capabilities.receiveMaximum : 0xffff;
   }
 
-  publish(packet: PublishPacket): void {
+  /** `heard`: the Topic of the name that the packet carries; undefined: it carries an alias alone. */
+  publish(packet: PublishPacket, heard: Topic | undefined): void {
     const { exchange, counters, capabilities } = this.#around;
     counters.messagesReceived += 1;
     counters.payloadBytesReceived += packet.payload.length;
@@ -89,8 +90,8 @@ export class Intake implements AckWaiter {
       this.#publisher.close(ReasonCode.retainNotSupported, 'PUBLISH has RETAIN set, which is not available');
       return;
     }
-    const topic = exchange.topic(topicName);
-    if (topic === undefined) {
+    const topic = heard ?? exchange.topic(topicName);
+    if (topic === undefined || topic.tooDeep) {
       this.#publisher.close(ReasonCode.topicNameInvalid, 'PUBLISH has a topic name that is not one');
       return;
     }

@@ -1,33 +1,14 @@
 /**
- * What the broker knows of a Topic Name: that it is valid, and who receives it. Sensors publish on the same topics
- * for ever, so the tree is asked once per topic and change, not per message.
+ * Topics by their names, for those that come by no wire or by an alias: readings, bridges, Wills.
  *
  * Two halves: a name found in the older moves to the younger; when the younger is full, the older is dropped whole.
  * So whatever is used stays, and a client that invents topics costs a bounded amount.
  */
-import type { Audience } from './audience.js';
-import { isSys } from './sys-topics.js';
+import { TOPICS_MAX } from '../mqtt/topic-table.js';
+import type { Topic } from './topic.js';
 
-/** Ten thousand topics in random order are an ordinary plant; they must fit into one half. */
-export const TOPICS_MAX = 16_384;
 /** A Topic Name may have 65,535 bytes. */
-export const CHARACTERS_MAX = 2 * 1024 * 1024;
-
-export class Topic {
-  readonly name: string;
-  /** The change of subscriptions up to which `audience` is true; -1: never resolved. */
-  generation = -1;
-  audience: Audience = NOBODY;
-  /** The broker's own: clients read it and do not write it. */
-  readonly isSys: boolean;
-
-  constructor(name: string) {
-    this.name = name;
-    this.isSys = isSys(name);
-  }
-}
-
-const NOBODY: Audience = { targets: [], groups: [], locals: [] };
+const CHARACTERS_MAX = 2 * 1024 * 1024;
 
 export class MatchCache {
   #young = new Map<string, Topic>();

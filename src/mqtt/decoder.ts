@@ -15,7 +15,7 @@ import { PacketReader, UnsupportedVersion } from './packet-reader.js';
 import { Place, type Properties } from './property.js';
 import { readProperties } from './property-reader.js';
 import { ReasonCode } from './reason-code.js';
-import { StringCache } from './string-cache.js';
+import { TopicTable } from './topic-table.js';
 import { decodeString, malformed, protocolError, slice, WireFault, WireReader } from './wire.js';
 
 export type Decoded =
@@ -43,6 +43,11 @@ export interface DecoderOptions {
   readonly receiver: 'server' | 'client';
   /** A client knows it; a server learns it from CONNECT. */
   readonly protocolVersion?: ProtocolVersion;
+  /**
+   * Reads the Topic Name of a PUBLISH, by default from a cache of strings. Who keeps more by topic looks that up here,
+   * by the bytes, and makes what is missing with `decodeTopicName`.
+   */
+  readonly topicName?: (bytes: Buffer, start: number, end: number) => string;
 }
 
 /** Reserved bits of the fixed header by packet type [MQTT5-2.1.3-1]; PUBLISH has its own. */
@@ -89,11 +94,9 @@ const NO_BYTES = Buffer.alloc(0);
 const AT_REST: Decoded = { kind: 'incomplete', bytesNeeded: 2 };
 const HEADER_CUT: Decoded = { kind: 'incomplete', bytesNeeded: 1 };
 
-/**
- * One for the process: equal names on different connections are one string. 32,768 names, so that 10,000 topics in
- * random order cost little more than fifty; of its 3 MiB, pages never used cost nothing.
- */
-const topics = new StringCache(16_384, decodeTopicName);
+/** For who keeps nothing by topic: one for the process, so that equal names on different connections are one string. */
+const names = new TopicTable((bytes, start, end) => ({ name: decodeTopicName(bytes, start, end) }));
+const nameOf = (bytes: Buffer, start: number, end: number): string => names.get(bytes, start, end).name;
 
 export class Decoder {
   /** Undefined until a server's decoder has read the level in CONNECT. */
@@ -102,6 +105,7 @@ export class Decoder {
   readonly #maximumPacketSize: number;
   readonly #receiver: 'server' | 'client';
   readonly #packets: PacketReader;
+  readonly #topicName: (bytes: Buffer, start: number, end: number) => string;
 
   #chunk: Buffer = NO_BYTES;
   #at = 0;
@@ -128,6 +132,7 @@ export class Decoder {
     this.#maximumPacketSize = options.maximumPacketSize;
     this.#receiver = options.receiver;
     this.protocolVersion = options.protocolVersion;
+    this.#topicName = options.topicName ?? nameOf;
     this.#packets = new PacketReader(options.receiver === 'server' ? 'client' : 'server');
   }
 
@@ -306,7 +311,7 @@ export class Decoder {
     const topicStart = bodyStart + 2;
     const topicEnd = topicStart + ((bytes[bodyStart]! << 8) | bytes[bodyStart + 1]!);
     if (topicEnd > end) throw malformed('Topic Name runs past the end of the packet');
-    const topic = topicEnd > topicStart ? topics.get(bytes, topicStart, topicEnd) : '';
+    const topic = topicEnd > topicStart ? this.#topicName(bytes, topicStart, topicEnd) : '';
     let at = topicEnd;
     let packetIdentifier: number | undefined;
     if (qos > 0) {
@@ -364,7 +369,8 @@ export class Decoder {
   }
 }
 
-function decodeTopicName(bytes: Buffer, start: number, end: number): string {
+/** Throws a WireFault for what is no Topic Name, apart from its length. */
+export function decodeTopicName(bytes: Buffer, start: number, end: number): string {
   for (let at = start; at < end; at += 1) {
     const octet = bytes[at]!;
     // [MQTT311-3.3.2-2] [MQTT5-3.3.2-2]
