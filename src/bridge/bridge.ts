@@ -26,7 +26,7 @@ import type { Client } from './client.js';
 import { Control } from './control.js';
 import { type Fault, reasonName } from './fault.js';
 import { Feeds } from './feeds.js';
-import { renderGateway } from './forward.js';
+import { renderGateway, statusTopic } from './forward.js';
 import { Incoming } from './incoming.js';
 import { Link } from './link.js';
 import { NewestSent } from './newest-sent.js';
@@ -70,6 +70,8 @@ const WINDOW_MAX = 65_000;
 /** A server over its quota is left alone so long, then for twice as long, and so on. */
 const QUOTA_PAUSE_MS = 5000;
 const QUOTA_PAUSE_MS_MAX = 300_000;
+/** What is in flight has so long to be acknowledged before a change of servers sends it again. */
+const SETTLE_MS = 30_000;
 /** Together well under the five seconds that a stop may take. */
 const SHUTDOWN_PUBACK_MS = 2000;
 const SHUTDOWN_CLOSE_MS = 1000;
@@ -91,6 +93,9 @@ export class Bridge implements Part {
   #quotaTimer: Timer | undefined;
   #quotaPauseMs = QUOTA_PAUSE_MS;
   #pacing: Pacing | undefined;
+  /** Nothing new is sent until nothing is in flight; then this is called. */
+  #settled: (() => void) | undefined;
+  #settleTimer: Timer | undefined;
   #stopping = false;
   #awake = false;
 
@@ -162,7 +167,7 @@ export class Bridge implements Part {
     }
     const state = decoded ?? newState;
     const clientId = renderGateway(config.client_id, gateway.id);
-    const status = new OwnStatus(gateway);
+    const status = new OwnStatus(gateway, statusTopic(config, gateway), Math.ceil(config.will_delay / 1000));
     const rules = config.receive.map(({ filter, qos }) => ({
       topicFilter: renderGateway(filter, gateway.id),
       qos,
@@ -220,6 +225,7 @@ export class Bridge implements Part {
           else then();
         },
         refused: () => session.refused(),
+        settle: (then) => this.#settle(then),
       },
       {
         accepted: (server, connack, sessionPresent) =>
@@ -316,6 +322,8 @@ export class Bridge implements Part {
     if (this.#wire !== undefined) this.#pacing?.closed(fault);
     this.#connection += 1;
     this.#wire = undefined;
+    this.#settled = undefined;
+    this.#settleTimer?.cancel();
     this.#ackTimer?.cancel();
     this.#watchTimer?.cancel();
     this.#quotaTimer?.cancel();
@@ -445,6 +453,16 @@ export class Bridge implements Part {
     look();
   }
 
+  #settle(then: () => void): void {
+    this.#settled = () => {
+      this.#settled = undefined;
+      this.#settleTimer?.cancel();
+      then();
+    };
+    this.#settleTimer = this.#clock.at(this.#clock.monotonicMs() + SETTLE_MS, () => this.#settled?.());
+    this.#wake();
+  }
+
   #journalFault(fault: unknown): void {
     const sentence = `the journal cannot be read: ${reasonOf(fault)}`;
     this.#built().link.client?.close({ kind: 'closed', sentence });
@@ -468,11 +486,12 @@ export class Bridge implements Part {
     if (wire !== undefined) {
       this.#pacing?.turn();
       do {
-        if (!this.#stopping) feeds.offer();
+        if (!this.#stopping && this.#settled === undefined) feeds.offer();
         session.pump(wire);
         // At QoS 0 all that was taken has left: on, until the turn is full.
-      } while (!this.#stopping && wire.writable && feeds.offer());
+      } while (!this.#stopping && this.#settled === undefined && wire.writable && feeds.offer());
     }
+    if (this.#settled !== undefined && session.inFlight === 0) this.#settled();
     saver.turn();
     const hadNoRoom = wire !== undefined && !wire.writable;
     link.client?.flush();

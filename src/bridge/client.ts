@@ -163,7 +163,14 @@ export class Client {
       case 'pingresp':
         return;
       case 'disconnect':
-        this.close(disconnectFault(this.#options.server, packet.reasonCode, packet.properties?.reasonString));
+        this.close(
+          disconnectFault(
+            this.#options.server,
+            packet.reasonCode,
+            packet.properties?.reasonString,
+            packet.properties?.serverReference,
+          ),
+        );
         return;
       case 'connack':
       case 'auth':
@@ -176,7 +183,14 @@ export class Client {
 
   #connack(packet: ConnackPacket): void {
     if (packet.reasonCode >= 0x80) {
-      this.close(connackFault(this.#options.server, packet.reasonCode, packet.properties?.reasonString));
+      this.close(
+        connackFault(
+          this.#options.server,
+          packet.reasonCode,
+          packet.properties?.reasonString,
+          packet.properties?.serverReference,
+        ),
+      );
       return;
     }
     const { clock, connect } = this.#options;

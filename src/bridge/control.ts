@@ -81,9 +81,10 @@ export class Control {
   connected(limits: ControlLimits): void {
     this.#limits = limits;
     this.#refused = [];
-    this.#publish(this.#status.online(this.#clock.monotonicMs()));
+    if (this.#status.topic !== undefined) this.#publish(this.#status.online(this.#clock.monotonicMs()));
     for (const { topicFilter, qos } of this.#rules) this.#subscribe(topicFilter, qos, 1);
-    if (!this.wants(this.#status.topic)) this.#subscribe(this.#status.topic, 1, 0);
+    const { topic } = this.#status;
+    if (topic !== undefined && !this.wants(topic)) this.#subscribe(topic, 1, 0);
   }
 
   /**
@@ -92,13 +93,14 @@ export class Control {
    * MQTT 5.0 tells the difference when it is taken away [MQTT5-3.11.3]. `connected` makes it again.
    */
   askSession(told: (ours: boolean | 'unsure') => void): void {
-    const packetIdentifier = this.#doors.takeIdentifier();
-    if (packetIdentifier === 0) {
+    const { topic } = this.#status;
+    const packetIdentifier = topic === undefined ? 0 : this.#doors.takeIdentifier();
+    if (topic === undefined || packetIdentifier === 0) {
       told('unsure');
       return;
     }
     this.#open.set(packetIdentifier, { told });
-    this.#doors.send({ type: 'unsubscribe', packetIdentifier, topicFilters: [this.#status.topic] });
+    this.#doors.send({ type: 'unsubscribe', packetIdentifier, topicFilters: [topic] });
     this.#doors.wake();
   }
 
@@ -124,7 +126,7 @@ export class Control {
 
   /** Says `offline`; resolves with its PUBACK, the end of the connection, or after `limitMs`. */
   async shutdown(limitMs: number): Promise<void> {
-    if (this.#limits === undefined) return;
+    if (this.#limits === undefined || this.#status.topic === undefined) return;
     this.#assertion?.cancel();
     this.#assertion = undefined;
     await new Promise<void>((resolve) => {
@@ -194,7 +196,8 @@ export class Control {
 
   #publish(payload: Uint8Array, done?: () => void): void {
     const limits = this.#limits;
-    if (limits === undefined) return;
+    const { topic } = this.#status;
+    if (limits === undefined || topic === undefined) return;
     const packetIdentifier = limits.maximumQoS === 0 ? 0 : this.#doors.takeIdentifier();
     if (packetIdentifier !== 0) {
       this.#doors.underWay(1);
@@ -202,7 +205,7 @@ export class Control {
     }
     this.#doors.send({
       type: 'publish',
-      topic: this.#status.topic,
+      topic,
       payload,
       qos: packetIdentifier === 0 ? 0 : 1,
       retain: limits.retainAvailable,

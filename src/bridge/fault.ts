@@ -25,6 +25,8 @@ export interface Fault {
   readonly reasonCode?: ReasonCode;
   /** The server ended a connection that worked, and not because of its own state: what it was sent may be why. */
   readonly byServer?: boolean;
+  /** Where the server says to go instead (0x9C, 0x9D). */
+  readonly serverReference?: string;
 }
 
 /** The server has too much to do: what it refuses goes again later, and less eagerly. */
@@ -129,6 +131,7 @@ export function connackFault(
   server: ServerUrl,
   reasonCode: ReasonCode,
   reasonString: string | undefined,
+  serverReference?: string,
 ): Fault {
   const advice: { readonly [code: number]: string } = {
     [ReasonCode.badUserNameOrPassword]: '; check username and password',
@@ -140,6 +143,7 @@ export function connackFault(
     kind: 'not-accepted',
     sentence: `${server.host}:${server.port} refused the client: ${reasonName(reasonCode)}${quoted(reasonString)}${advice[reasonCode] ?? ''}`,
     reasonCode,
+    ...redirection(reasonCode, serverReference),
   };
 }
 
@@ -148,6 +152,7 @@ export function disconnectFault(
   server: ServerUrl,
   reasonCode: ReasonCode,
   reasonString: string | undefined,
+  serverReference?: string,
 ): Fault {
   const where = `${server.host}:${server.port}`;
   if (reasonCode === ReasonCode.sessionTakenOver) {
@@ -162,7 +167,16 @@ export function disconnectFault(
     sentence: `${where} closed the connection: ${reasonName(reasonCode)}${quoted(reasonString)}`,
     reasonCode,
     byServer: !OWN_REASONS.has(reasonCode),
+    ...redirection(reasonCode, serverReference),
   };
+}
+
+function redirection(
+  reasonCode: ReasonCode,
+  serverReference: string | undefined,
+): Pick<Fault, 'serverReference'> {
+  const elsewhere = reasonCode === ReasonCode.useAnotherServer || reasonCode === ReasonCode.serverMoved;
+  return elsewhere && serverReference !== undefined ? { serverReference } : {};
 }
 
 const NAMES: ReadonlyMap<number, string> = new Map(

@@ -1,6 +1,6 @@
 /**
  * Which messages leave over a bridge, and as what. The gateway's own news (device states, losses) go to every
- * bridge and are asked first; then the first `forward` rule whose filter matches decides. Pure: asked when a
+ * bridge, unless its `status` says otherwise, and are asked first; then the first `forward` rule whose filter matches decides. Pure: asked when a
  * message is accepted, so that a later change of the rules orphans no backlog.
  */
 import type { BridgeConfig } from '../config/schema.js';
@@ -21,7 +21,12 @@ export function routeFor(
 ): Route | undefined {
   const own = `godwit/${gateway.id}/`;
   if (topic === (gateway.statusTopic ?? `${own}status`)) return undefined;
-  if (matches(`${own}devices/+/status`, topic) || topic === `${own}losses`) {
+  const losses = topic === `${own}losses`;
+  if (losses && config.status !== 'own' && config.status !== 'none') {
+    const prefix = renderGateway(config.status, gateway.id);
+    return { bridge, lane: 'normal', qos: 1, retain: 'clear', strip: topic, prefix, properties: 'all' };
+  }
+  if (config.status === 'own' && (losses || matches(`${own}devices/+/status`, topic))) {
     return { bridge, lane: 'normal', qos: 1, retain: 'keep', strip: '', prefix: '', properties: 'all' };
   }
   for (const rule of config.forward) {
@@ -42,6 +47,15 @@ export function routeFor(
 function laneOf(rule: BridgeConfig['forward'][number]): Lane {
   if (rule.priority === 'high') return 'high';
   return rule.order === 'live-first' ? 'history' : 'normal';
+}
+
+/** Where this bridge's server is told whether the gateway is online; undefined: nowhere. */
+export function statusTopic(
+  config: BridgeConfig,
+  gateway: { readonly id: string; readonly statusTopic: string },
+): string | undefined {
+  if (config.status === 'none') return undefined;
+  return config.status === 'own' ? gateway.statusTopic : renderGateway(config.status, gateway.id);
 }
 
 export function renderGateway(template: string, gatewayId: string): string {

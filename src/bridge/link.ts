@@ -16,8 +16,8 @@ import { Backoff } from './backoff.js';
 import { Client } from './client.js';
 import { type Fault, isBusy } from './fault.js';
 import { RECEIVE_MAXIMUM } from './incoming.js';
-import { parseServerUrl, type ServerUrl } from './server-url.js';
-import type { Dial, TlsSecrets } from './transport.js';
+import { parseServerUrl, referredServer, type ServerUrl } from './server-url.js';
+import type { Dial, TlsSecrets, Transport } from './transport.js';
 
 export interface LinkOptions {
   readonly bridge: string;
@@ -28,13 +28,15 @@ export interface LinkOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly random: () => number;
-  readonly will: (allowed: { readonly qos1: boolean; readonly retain: boolean }) => Will;
+  readonly will: (allowed: { readonly qos1: boolean; readonly retain: boolean }) => Will | undefined;
   /** Whether the session that this server may have is ours to resume. */
   readonly knowsSession: (server: ServerUrl) => boolean;
   /** A CONNECT that may resume it is about to leave, once `then` is called. */
   readonly connecting: (then: () => void) => void;
   /** The server refused it. */
   readonly refused: () => void;
+  /** Another server is wanted: `then` is called once nothing is in flight that it would get again. */
+  readonly settle: (then: () => void) => void;
 }
 
 export interface LinkEvents {
@@ -49,6 +51,10 @@ export interface LinkEvents {
 const MAXIMUM_PACKET_SIZE = 1024 * 1024;
 /** A server that does not close after DISCONNECT is not waited for. */
 const WIPE_CLOSE_MS = 5000;
+/** Servers that refer to each other are not followed for ever. */
+const REDIRECTIONS_MAX = 3;
+/** Once is an old connection of ours; twice is another client. */
+const TAKEOVERS_MAX = 2;
 const BUSY_WAIT_MS = 5000;
 const WIPED: Fault = { kind: 'closed', sentence: 'the old session was thrown away' };
 
@@ -70,6 +76,13 @@ export class Link {
   #wipeTimer: Timer | undefined;
   #willAllowed = { qos1: true, retain: true };
   #timer: Timer | undefined;
+  /** A server that is not in the list, which the one before referred us to. */
+  #referred: ServerUrl | undefined;
+  #redirections = 0;
+  #takeovers = 0;
+  #returnTimer: Timer | undefined;
+  #probe: Transport | undefined;
+  #returning = false;
   #stopping = false;
   #onClosed: (() => void) | undefined;
 
@@ -89,6 +102,7 @@ export class Link {
     this.#stopping = true;
     this.#timer?.cancel();
     this.#wipeTimer?.cancel();
+    this.#endReturn();
     this.#wiping?.close(WIPED);
     const client = this.#client;
     if (client !== undefined) {
@@ -119,7 +133,7 @@ export class Link {
   }
 
   get server(): ServerUrl | undefined {
-    return this.#servers[this.#serverIndex];
+    return this.#referred ?? this.#servers[this.#serverIndex];
   }
 
   /** Undefined while there is no connection that may be written to. */
@@ -146,6 +160,8 @@ export class Link {
       },
       'Bridge is connected',
     );
+    this.#redirections = 0;
+    this.#awaitReturn();
   }
 
   #connect(): void {
@@ -197,13 +213,14 @@ export class Link {
   #connectPacket(wipe: boolean): ConnectPacket {
     const { clientId, config, secrets, will } = this.#options;
     const isV5 = config.version === 5;
+    const theWill = wipe ? undefined : will(this.#willAllowed);
     return {
       type: 'connect',
       protocolVersion: isV5 ? 5 : 4,
       clientId,
       cleanStart: wipe,
       keepAlive: Math.min(0xffff, Math.ceil(config.keepalive / 1000)),
-      ...(!wipe && { will: will(this.#willAllowed) }),
+      ...(theWill !== undefined && { will: theWill }),
       ...(config.username !== undefined && { username: config.username }),
       ...(secrets.password !== undefined && { password: Buffer.from(secrets.password) }),
       ...(isV5 && {
@@ -238,7 +255,16 @@ export class Link {
     this.#events.closed(fault);
     this.#onClosed?.();
     if (this.#stopping) return;
+    this.#endReturn();
+    if (this.#returning) {
+      this.#returning = false;
+      this.#serverIndex = 0;
+      this.#connect();
+      return;
+    }
     this.#note(fault, nowMs);
+    if (this.#follow(fault)) return;
+    this.#referred = undefined;
 
     this.#serverIndex = lastedMs === undefined ? (this.#serverIndex + 1) % this.#servers.length : 0;
     const isRoundOver = lastedMs !== undefined || this.#serverIndex === 0;
@@ -264,6 +290,66 @@ export class Link {
     }
     this.#fault.attempts += 1;
     this.#fault.sentence = fault.sentence;
+    if (fault.kind !== 'taken-over') return;
+    this.#takeovers += 1;
+    if (this.#takeovers < TAKEOVERS_MAX) return;
+    this.#fault.sentence = `another client uses the client identifier ${this.#options.clientId} on this server, and each throws the other off: was the card of this gateway copied? Give each a gateway.id of its own`;
+    if (this.#takeovers > TAKEOVERS_MAX) return;
+    log.error({ ...fields, clientId: this.#options.clientId }, 'Another client uses this client identifier');
+  }
+
+  /** The server says where to go instead. */
+  #follow({ serverReference }: Fault): boolean {
+    const { bridge, log } = this.#options;
+    const from = this.server;
+    const to =
+      from === undefined || serverReference === undefined ? undefined : referredServer(from, serverReference);
+    if (to === undefined || this.#redirections >= REDIRECTIONS_MAX) return false;
+    this.#redirections += 1;
+    log.info({ bridge, server: from?.url, to: to.url }, 'Server refers to another, which is tried');
+    this.#referred = to;
+    this.#connect();
+    return true;
+  }
+
+  /** Another server than the first: once that one can be reached again, back to it. */
+  #awaitReturn(): void {
+    const { clock, config } = this.#options;
+    if (this.#serverIndex === 0 || this.#referred !== undefined) return;
+    this.#returnTimer = clock.at(clock.monotonicMs() + config.return_after, () => this.#tryFirst());
+  }
+
+  #tryFirst(): void {
+    const { dial, secrets, settle } = this.#options;
+    const [first] = this.#servers;
+    const client = this.#client;
+    if (first === undefined || client === undefined) return;
+    let reached = false;
+    this.#endReturn();
+    this.#awaitReturn();
+    this.#probe = dial(first, secrets.tls, {
+      opened: () => {
+        reached = true;
+        this.#endReturn();
+        settle(() => {
+          if (this.#client !== client) return;
+          this.#returning = true;
+          client.close({ kind: 'closed', sentence: 'the first server can be reached again' });
+        });
+      },
+      data: () => undefined,
+      drained: () => undefined,
+      closed: () => {
+        if (!reached) this.#probe = undefined;
+      },
+    });
+  }
+
+  #endReturn(): void {
+    this.#returnTimer?.cancel();
+    this.#returnTimer = undefined;
+    this.#probe?.destroy();
+    this.#probe = undefined;
   }
 
   #enter(state: BridgeSnapshot['state']): void {

@@ -20,24 +20,31 @@ const ASSERT_AGAIN_MS = 1000;
 
 export class OwnStatus {
   readonly #news: GatewayNews;
+  readonly #topic: string | undefined;
+  readonly #willDelaySeconds: number;
   #assertedAtMs = -Infinity;
   #pending = false;
 
-  constructor(news: GatewayNews) {
+  /** @param topic on this bridge's server; undefined: it is told nothing. */
+  constructor(news: GatewayNews, topic: string | undefined, willDelaySeconds: number) {
     this.#news = news;
+    this.#topic = topic;
+    this.#willDelaySeconds = willDelaySeconds;
   }
 
-  get topic(): string {
-    return this.#news.statusTopic;
+  get topic(): string | undefined {
+    return this.#topic;
   }
 
   /** What the server takes is known only after CONNECT: one that refuses the Will is asked again with less. */
-  will(allowed: { readonly qos1: boolean; readonly retain: boolean }): Will {
+  will(allowed: { readonly qos1: boolean; readonly retain: boolean }): Will | undefined {
+    if (this.#topic === undefined) return undefined;
     return {
-      topic: this.#news.statusTopic,
+      topic: this.#topic,
       payload: json({ state: 'offline', reason: 'connection-lost' }),
       qos: allowed.qos1 ? 1 : 0,
       retain: allowed.retain,
+      ...(this.#willDelaySeconds > 0 && { properties: { willDelayInterval: this.#willDelaySeconds } }),
     };
   }
 
@@ -68,7 +75,10 @@ function saysOffline(payload: Uint8Array): boolean {
   if (payload.length > 4096) return true;
   try {
     const status: unknown = JSON.parse(Buffer.from(payload).toString('utf8'));
-    return !(typeof status === 'object' && status !== null && 'state' in status && status.state === 'online');
+    if (typeof status !== 'object' || status === null) return true;
+    // Our own losses, where they go to the same topic.
+    if ('lost' in status) return false;
+    return !('state' in status && status.state === 'online');
   } catch {
     return true;
   }

@@ -11,6 +11,22 @@ export interface ServerUrl {
   readonly serverName: string | undefined;
 }
 
+/**
+ * Where a Server Reference leads: the first of its entries that can be read, `host` or `host:port`, spoken to as the
+ * server that gave it [MQTT5-4.11]. Undefined: nowhere else.
+ */
+export function referredServer(from: ServerUrl, reference: string): ServerUrl | undefined {
+  const scheme = from.url.slice(0, from.url.indexOf(':'));
+  for (const entry of reference.slice(0, 1000).split(/\s+/)) {
+    if (!/^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?$/.test(entry)) continue;
+    const url = `${scheme}://${entry}`;
+    if (!URL.canParse(url)) continue;
+    const server = parseServerUrl(url);
+    if (server.port > 0 && (server.host !== from.host || server.port !== from.port)) return server;
+  }
+  return undefined;
+}
+
 export function parseServerUrl(url: string): ServerUrl {
   const wrong = (why: string): GodwitError =>
     new GodwitError(

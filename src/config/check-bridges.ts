@@ -16,6 +16,7 @@ export function checkBridges(report: Report): void {
     checkTls(report, path, node);
     checkVersion(report, path, node);
     checkBackoff(report, path, node);
+    checkStatus(report, path, node);
     checkRules(report, path, node);
     checkClientId(report, path, node, bridge, owners);
   }
@@ -55,11 +56,9 @@ function checkTls(report: Report, path: Path, bridge: Tree): void {
 
 function checkVersion(report: Report, path: Path, bridge: Tree): void {
   if (textAt(bridge, ['version']) !== '3.1.1') return;
-  if (nodeAt(bridge, ['session_expiry']) !== undefined) {
-    report.atKey(
-      [...path, 'session_expiry'],
-      'found session_expiry, which MQTT 3.1.1 does not have; remove it or set version: 5',
-    );
+  for (const key of ['session_expiry', 'will_delay']) {
+    if (nodeAt(bridge, [key]) === undefined) continue;
+    report.atKey([...path, key], `found ${key}, which MQTT 3.1.1 does not have; remove it or set version: 5`);
   }
 }
 
@@ -69,6 +68,13 @@ function checkBackoff(report: Report, path: Path, bridge: Tree): void {
   if (least <= most || nodeAt(bridge, ['backoff']) === undefined) return;
   const key = min === undefined ? 'max' : 'min';
   report.at([...path, 'backoff', key], 'found min above max, allowed: min up to max');
+}
+
+function checkStatus(report: Report, path: Path, bridge: Tree): void {
+  const status = textAt(bridge, ['status']) ?? 'own';
+  const why =
+    status === 'own' || status === 'none' || status === '' ? undefined : gatewayTopicProblem(status);
+  if (why !== undefined) report.at([...path, 'status'], why);
 }
 
 function checkRules(report: Report, path: Path, bridge: Tree): void {

@@ -28,7 +28,7 @@ const KEYS: Readonly<Record<string, readonly string[]>> = {
     'initial',
   ],
   'mappings.*': ['aggregate'],
-  'bridges.*': ['status', 'window', 'budget'],
+  'bridges.*': ['window', 'budget'],
   'bridges.*.forward.*': ['batch'],
 };
 

@@ -364,6 +364,21 @@ export const bridgeSchema = z.strictObject({
     .max(65_535)
     .default(1000)
     .describe("Messages under way at once; never more than the server's Receive Maximum."),
+  status: text('own, none or a topic')
+    .default('own')
+    .describe(
+      'Where the status of the gateway, the Will and losses go on this server: own for their own topics, with the states of devices; none; or one topic for all of them.',
+    ),
+  will_delay: duration(0, 4_294_967_294_000)
+    .prefault('0s')
+    .describe(
+      'How long the server waits before it publishes the Will, so that a short outage tells nobody (MQTT 5).',
+    ),
+  return_after: duration(100)
+    .prefault('1h')
+    .describe(
+      'On another server than the first: after so long, and again, whether the first can be reached; then back to it.',
+    ),
   history_share: percent
     .prefault('50%')
     .describe('Of the window, for what waits under order: live-first, while what is new goes at once.'),

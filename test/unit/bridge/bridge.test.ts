@@ -255,6 +255,125 @@ describe('the gateway’s status', () => {
   });
 });
 
+describe('the status that a server is told', () => {
+  test('none: no Will, no status, no losses and no states of devices', async () => {
+    const made = await bench({ status: 'none' });
+    accept(made, 1);
+    await settle();
+    expect(server.last.connect?.will).toBeUndefined();
+    expect(server.packets('subscribe')).toEqual([]);
+    expect(server.packets('publish').map((packet) => packet.topic)).toEqual(['site/pump']);
+    for (const topic of ['godwit/well-17/losses', 'godwit/well-17/devices/tank/status']) {
+      expect(() => made.accept({ topic }, clock)).toThrow('nothing forwards');
+    }
+    const stopped = made.bridge.stop();
+    await settle();
+    await stopped;
+    expect(server.last.received.at(-1)).toMatchObject({ type: 'disconnect' });
+  });
+
+  test('a topic: status, Will and losses go there, and losses are not taken for a Will', async () => {
+    const made = await bench({ status: 'fleet/{gateway}/state', will_delay: '30s' });
+    expect(server.last.connect?.will).toMatchObject({
+      topic: 'fleet/well-17/state',
+      properties: { willDelayInterval: 30 },
+    });
+    made.accept({ topic: 'godwit/well-17/losses', payload: Buffer.from('{"lost":1}'), retain: true }, clock);
+    await settle();
+    const told = server.delivered.filter((packet) => packet.topic === 'fleet/well-17/state');
+    expect(told.map((packet) => packet.retain)).toEqual([true, false]);
+    server.last.send({
+      type: 'publish',
+      topic: 'fleet/well-17/state',
+      payload: Buffer.from('{"lost":1}'),
+      qos: 0,
+      retain: false,
+      dup: false,
+    });
+    await clock.advanceAsync(5000);
+    expect(server.delivered.filter((packet) => packet.topic === 'fleet/well-17/state')).toHaveLength(2);
+  });
+});
+
+describe('other servers', () => {
+  test.each(['connack', 'disconnect'] as const)('a Server Reference in %s is followed', async (type) => {
+    let told = false;
+    server.intercept = (packet, connection) => {
+      if (told || packet.type !== (type === 'connack' ? 'connect' : 'subscribe')) return false;
+      told = true;
+      const properties = { serverReference: '!! other.example:1884' };
+      if (type === 'connack') {
+        connection.send({ type, sessionPresent: false, reasonCode: ReasonCode.serverMoved, properties });
+      } else {
+        connection.send({ type, reasonCode: ReasonCode.useAnotherServer, properties });
+      }
+      return true;
+    };
+    const made = await bench();
+    expect(server.dialled.at(-1)).toBe('mqtt://other.example:1884');
+    expect(made.bridge.snapshot()).toMatchObject({ state: 'connected', server: 'mqtt://other.example:1884' });
+    expect(made.log.count('Server refers to another, which is tried')).toBe(1);
+    accept(made, 3);
+    await settle();
+    expect(server.payloads).toEqual(numbers(3));
+  });
+
+  test('servers that refer to each other are not followed for ever', async () => {
+    let n = 0;
+    server.intercept = (packet, connection) => {
+      if (packet.type !== 'connect') return false;
+      n += 1;
+      const properties = { serverReference: `s${n}` };
+      connection.send({
+        type: 'connack',
+        sessionPresent: false,
+        reasonCode: ReasonCode.useAnotherServer,
+        properties,
+      });
+      return true;
+    };
+    await bench();
+    await settle();
+    expect(server.dialled).toEqual(['mqtt://server:1883', 'mqtt://s1', 'mqtt://s2', 'mqtt://s3']);
+  });
+
+  test('a fail-over counts as a lost session, and after return_after it is back with the first, without a gap', async () => {
+    server.dialFault = (url) =>
+      url.includes('one') ? Object.assign(new Error('refused'), { code: 'ECONNREFUSED' }) : undefined;
+    const made = await bench({ servers: ['mqtt://one', 'mqtt://two'], return_after: '10m' });
+    await clock.advanceAsync(0);
+    await settle();
+    expect(made.bridge.snapshot().server).toBe('mqtt://two');
+    await clock.advanceAsync(1_200_000);
+    await settle();
+    expect(made.bridge.snapshot()).toMatchObject({ state: 'connected', server: 'mqtt://two' });
+    server.dialFault = undefined;
+    let hold = true;
+    server.intercept = (packet) => hold && packet.type === 'publish' && packet.topic === 'site/pump';
+    accept(made, 5);
+    await settle();
+    await clock.advanceAsync(601_000 - 5000);
+    await settle();
+    hold = false;
+    await clock.advanceAsync(40_000);
+    await settle();
+    expect(made.bridge.snapshot()).toMatchObject({ state: 'connected', server: 'mqtt://one' });
+    expect(server.payloads).toEqual(numbers(5));
+  });
+
+  test('a second client of the same name is named for what it is, once', async () => {
+    const made = await bench();
+    for (let n = 0; n < 5; n += 1) {
+      server.last.send({ type: 'disconnect', reasonCode: ReasonCode.sessionTakenOver });
+      await settle();
+      if (n > 0) expect(made.bridge.snapshot().reason).toContain('was the card of this gateway copied?');
+      await clock.advanceAsync(300_000);
+      await settle();
+    }
+    expect(made.log.count('Another client uses this client identifier')).toBe(1);
+  });
+});
+
 describe('what is accepted', () => {
   test.each([0, 1, 2] as const)('arrives in order at QoS %i, and the numbers add up', async (qos) => {
     const made = await bench({ forward: [{ filter: 'site/#', qos }] });

@@ -190,7 +190,6 @@ bridges:
       [
         'bridges.b.budget',
         'bridges.b.forward[0].batch',
-        'bridges.b.status',
         'bridges.b.window',
         'clock',
         'commands',
