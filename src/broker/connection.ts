@@ -37,7 +37,6 @@ import { carriedProperties, type Delivery } from './publication.js';
 import type { PendingWill, Session } from './session.js';
 import type { Sessions } from './sessions.js';
 import { subscribe, unsubscribe } from './subscribe.js';
-import type { Topic } from './topic.js';
 import type { Transport, TransportUser } from './transport.js';
 import type { Turn } from './turn.js';
 
@@ -104,8 +103,6 @@ export class Connection implements TransportUser, Publisher {
   #intake: Intake | undefined;
   #outgoingAliases: OutgoingAliases | undefined;
   #lastPacketMs: number;
-  /** Of the PUBLISH read last that carried a name. */
-  #topic: Topic | undefined;
   /** Of the client, from its CONNECT on. */
   #maximumPacketSize = Number.POSITIVE_INFINITY;
   #paused = false;
@@ -117,11 +114,7 @@ export class Connection implements TransportUser, Publisher {
     this.#decoder = new Decoder({
       maximumPacketSize: around.capabilities.maximumPacketSize,
       receiver: 'server',
-      topicName: (bytes, start, end) => {
-        const topic = around.exchange.heard(bytes, start, end);
-        this.#topic = topic;
-        return topic.name;
-      },
+      topicName: around.exchange.heard.topicName,
     });
     this.#outbox = new Outbox(transport, around.turn, around.counters);
     this.#lastPacketMs = around.exchange.beginTurn();
@@ -258,7 +251,7 @@ export class Connection implements TransportUser, Publisher {
     const session = this.#session!;
     switch (packet.type) {
       case 'publish':
-        this.#intake!.publish(packet, packet.topic === '' ? undefined : this.#topic);
+        this.#intake!.publish(packet);
         return;
       case 'puback':
         this.#carryOut(session.puback(packet.packetIdentifier, packet.reasonCode));

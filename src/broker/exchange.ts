@@ -14,13 +14,12 @@ import type { Log } from '../core/log.js';
 import type { Message, QoS } from '../core/message.js';
 import type { Content } from '../core/record.js';
 import type { SampleSet } from '../core/sample.js';
-import { decodeTopicName } from '../mqtt/decoder.js';
 import { parseSharedFilter, validTopicFilter, validTopicName } from '../mqtt/topic.js';
-import { TopicTable } from '../mqtt/topic-table.js';
 import type { Storage } from '../storage/storage.js';
 import { audienceOf, type LocalSubscriber, type Target, targetOf } from './audience.js';
 import type { Identity } from './authorizer.js';
 import type { Counters } from './counters.js';
+import { Heard } from './heard.js';
 import type { Keeper, KeepRecipient } from './keeper.js';
 import { MatchCache } from './match-cache.js';
 import { Delivery, Publication } from './publication.js';
@@ -72,8 +71,7 @@ export class Exchange {
   readonly #groups = new SubscriptionTree<string, SharedGroup>();
   readonly #locals = new SubscriptionTree<LocalSubscriber, LocalSubscriber>();
   readonly #topics = new MatchCache();
-  /** Those that come by the wire, by the bytes of their names. */
-  readonly #heard = new TopicTable((bytes, start, end) => new Topic(decodeTopicName(bytes, start, end)));
+  readonly heard = new Heard();
   /** Kept sessions that the present publication is for. */
   #recipients: KeepRecipient[] = [];
   #generation = 0;
@@ -127,11 +125,6 @@ export class Exchange {
     return topic;
   }
 
-  /** The Topic of a name that is read from the wire; it may be too deep. Throws a WireFault where it is not a name. */
-  heard(bytes: Buffer, start: number, end: number): Topic {
-    return this.#heard.get(bytes, start, end);
-  }
-
   /** Replaces the session's subscription of the same filter; true: there was none. */
   subscribe(subscription: Subscription): boolean {
     const { session, topicFilter } = subscription;
@@ -140,7 +133,7 @@ export class Exchange {
     if (!isNew) this.unsubscribe(session, topicFilter);
     session.subscriptions.set(topicFilter, subscription);
     this.#generation += 1;
-    this.#heard.reserve(this.subscriptions);
+    this.heard.reserve(this.subscriptions);
     if (!subscription.shared) {
       this.#sessions.add(subscription.matched, session, subscription);
       return isNew;

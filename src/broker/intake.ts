@@ -64,8 +64,7 @@ export class Intake implements AckWaiter {
     this.receiveWindow = version === 5 ? around.capabilities.receiveMaximum : 0xffff;
   }
 
-  /** `heard`: the Topic of the name that the packet carries; undefined: it carries an alias alone. */
-  publish(packet: PublishPacket, heard: Topic | undefined): void {
+  publish(packet: PublishPacket): void {
     const { exchange, counters, capabilities } = this.#around;
     counters.messagesReceived += 1;
     counters.payloadBytesReceived += packet.payload.length;
@@ -90,7 +89,7 @@ export class Intake implements AckWaiter {
       this.#publisher.close(ReasonCode.retainNotSupported, 'PUBLISH has RETAIN set, which is not available');
       return;
     }
-    const topic = heard ?? exchange.topic(topicName);
+    const topic = packet.topic === '' ? exchange.topic(topicName) : exchange.heard.topic;
     if (topic === undefined || topic.tooDeep) {
       this.#publisher.close(ReasonCode.topicNameInvalid, 'PUBLISH has a topic name that is not one');
       return;
@@ -219,7 +218,17 @@ export class Intake implements AckWaiter {
 
   #publication(packet: PublishPacket, topicName: string): Publication {
     const properties = carriedProperties(packet.properties);
-    const { nowMs } = this.#around.exchange;
-    return new Publication(topicName, packet.payload, packet.qos, packet.retain, properties, nowMs);
+    const { exchange } = this.#around;
+    const { nowMs } = exchange;
+    const publication = new Publication(
+      topicName,
+      packet.payload,
+      packet.qos,
+      packet.retain,
+      properties,
+      nowMs,
+    );
+    if (packet.topic !== '') exchange.heard.name(publication);
+    return publication;
   }
 }

@@ -7,7 +7,7 @@
  * Identifier: that is the session's. [MQTT5-2.2.1-4]
  */
 import type { Message, MessageProperties, QoS } from '../core/message.js';
-import { PublishTemplate } from '../mqtt/encoder.js';
+import { type EncodedName, PublishTemplate } from '../mqtt/encoder.js';
 import type { ProtocolVersion, PublishPacket } from '../mqtt/packet.js';
 import type { Properties } from '../mqtt/property.js';
 import type { SharedGroup } from './shared-group.js';
@@ -18,7 +18,7 @@ const SLACK_BYTES_MAX = 1024;
 /** What one message costs beside its bytes; measured, rounded up. */
 export const PUBLICATION_OVERHEAD_BYTES = 256;
 
-export class Publication {
+export class Publication implements EncodedName {
   readonly topic: string;
   readonly qos: QoS;
   readonly retain: boolean;
@@ -27,6 +27,10 @@ export class Publication {
   readonly expiresAtMs: number;
   /** A newer one has taken its place as the retained message of its topic. */
   superseded = false;
+  // Where its Topic Name lies, as long as the chunk that brought it is kept anyway.
+  nameBytes: Uint8Array | undefined;
+  nameStart = 0;
+  nameEnd = 0;
   #payload: Uint8Array;
   #alike: (Delivery | undefined)[] | undefined;
 
@@ -85,12 +89,16 @@ export class Publication {
 
   /** Called before it is kept: a payload of 64 bytes must not hold on to the 64 KiB in which it arrived. */
   own(): void {
-    if (this.#holdsMore) this.#payload = new Uint8Array(this.#payload);
+    if (!this.#holdsMore) return;
+    this.#payload = new Uint8Array(this.#payload);
+    this.nameBytes = undefined;
   }
 
   /** The same for what soon goes: small ones share a slab with their neighbours, which is quicker. */
   ownForNow(): void {
-    if (this.#holdsMore) this.#payload = Buffer.from(this.#payload);
+    if (!this.#holdsMore) return;
+    this.#payload = Buffer.from(this.#payload);
+    this.nameBytes = undefined;
   }
 
   get #holdsMore(): boolean {
@@ -145,8 +153,12 @@ export class Delivery {
   /** Encoded with the full Topic Name. */
   template(version: ProtocolVersion, nowMs: number): PublishTemplate {
     if (version === 4) {
-      this.#template4 ??= new PublishTemplate(this.packet(4, nowMs), 4);
+      this.#template4 ??= this.#plain(4);
       return this.#template4;
+    }
+    if (this.publication.properties === undefined && this.subscriptionIdentifiers === undefined) {
+      this.#template5 ??= this.#plain(5);
+      return this.#template5;
     }
     const seconds = this.#secondsLeft(nowMs);
     if (this.#template5 === undefined || this.#template5Seconds !== seconds) {
@@ -154,6 +166,12 @@ export class Delivery {
       this.#template5Seconds = seconds;
     }
     return this.#template5;
+  }
+
+  #plain(version: ProtocolVersion): PublishTemplate {
+    const { publication, qos, retain } = this;
+    const { topic, payload } = publication;
+    return new PublishTemplate({ topic, payload, qos, retain }, version, publication);
   }
 
   packet(version: ProtocolVersion, nowMs: number, topicAlias?: number, aliasKnown = false): PublishPacket {

@@ -93,6 +93,13 @@ export function writeAck(
   return offset + 4;
 }
 
+/** A Topic Name as it came on the wire, without its length. */
+export interface EncodedName {
+  readonly nameBytes: Uint8Array | undefined;
+  readonly nameStart: number;
+  readonly nameEnd: number;
+}
+
 /**
  * A PUBLISH encoded once, to be sent to many: from copy to copy only the Packet Identifier and DUP differ, so only
  * they are patched. A fan-out costs one encoding and, at QoS 0, no copying at all.
@@ -106,17 +113,36 @@ export class PublishTemplate {
   readonly #first: number;
   readonly #identifierAt: number;
 
-  /** `packet.packetIdentifier` and `packet.dup` are ignored. */
-  constructor(packet: PublishPacket, protocolVersion: ProtocolVersion) {
-    this.qos = packet.qos;
+  /**
+   * `packet.packetIdentifier` and `packet.dup` are ignored. `named`: where the bytes of its Topic Name are at hand; for
+   * a packet without properties.
+   */
+  constructor(
+    packet: Pick<PublishPacket, 'topic' | 'payload' | 'qos' | 'retain' | 'properties'>,
+    protocolVersion: ProtocolVersion,
+    named?: EncodedName,
+  ) {
     const { topic, payload, qos, retain, properties } = packet;
-    const packetIdentifier = qos > 0 ? 1 : undefined;
-    this.#bytes = encode(
-      { type: 'publish', topic, payload, qos, retain, dup: false, packetIdentifier, properties },
-      protocolVersion,
-    );
+    const first = publishFirst({ qos, retain, dup: false });
+    this.qos = qos;
+    this.#first = first;
+    if (named?.nameBytes !== undefined) {
+      this.#bytes = encodeNamed(
+        named.nameBytes,
+        named.nameStart,
+        named.nameEnd,
+        payload,
+        first,
+        protocolVersion,
+      );
+    } else {
+      const packetIdentifier = qos > 0 ? 1 : undefined;
+      this.#bytes = encode(
+        { type: 'publish', topic, payload, qos, retain, dup: false, packetIdentifier, properties },
+        protocolVersion,
+      );
+    }
     this.size = this.#bytes.length;
-    this.#first = publishFirst({ qos, retain, dup: false });
     const headerSize = 1 + remainingLengthSize(this.size);
     this.#identifierAt = headerSize + 2 + ((this.#bytes[headerSize]! << 8) | this.#bytes[headerSize + 1]!);
   }
@@ -144,6 +170,32 @@ export class PublishTemplate {
     }
     return offset + this.size;
   }
+}
+
+/** A PUBLISH without properties; its identifier is left for later. */
+function encodeNamed(
+  name: Uint8Array,
+  nameStart: number,
+  nameEnd: number,
+  payload: Uint8Array,
+  first: number,
+  protocolVersion: ProtocolVersion,
+): Uint8Array {
+  const nameSize = nameEnd - nameStart;
+  const identifierSize = (first & 6) === 0 ? 0 : 2;
+  const propertiesSize = protocolVersion === 5 ? 1 : 0;
+  const remainingLength = 2 + nameSize + identifierSize + propertiesSize + payload.length;
+  const bytes = Buffer.allocUnsafe(1 + variableByteIntegerSize(remainingLength) + remainingLength);
+  bytes[0] = first;
+  let at = writeVariableByteInteger(bytes, 1, remainingLength);
+  bytes[at] = nameSize >>> 8;
+  bytes[at + 1] = nameSize & 0xff;
+  at += 2;
+  for (let from = nameStart; from < nameEnd; from += 1) bytes[at++] = name[from]!;
+  at += identifierSize;
+  if (propertiesSize > 0) bytes[at++] = 0;
+  bytes.set(payload, at);
+  return bytes;
 }
 
 /** The first octet of a PUBLISH [MQTT5-3.3.1]. QoS 0 never has DUP [MQTT311-3.3.1-2] [MQTT5-3.3.1-2]. */

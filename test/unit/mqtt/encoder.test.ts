@@ -271,6 +271,26 @@ describe('PublishTemplate', () => {
     );
   });
 
+  test('takes the Topic Name from the bytes in which it came, and writes the same', () => {
+    const plain = fc.constantFrom<ProtocolVersion>(4, 5).chain((version) =>
+      arbitraryPacket(version, 'server')
+        .filter((packet) => packet.type === 'publish')
+        .map((packet) => ({ packet: { ...packet, properties: undefined }, version })),
+    );
+    fc.assert(
+      fc.property(plain, ({ packet, version }) => {
+        const name = Buffer.from(packet.topic);
+        const nameBytes = Buffer.concat([Buffer.from('xy'), name, Buffer.from('z')]);
+        const named = { nameBytes, nameStart: 2, nameEnd: 2 + name.length };
+        const template = new PublishTemplate(packet, version, named);
+        const expected = new PublishTemplate(packet, version);
+        expect(template.size).toBe(expected.size);
+        expect(toHex(template.withIdentifier(258, true))).toBe(toHex(expected.withIdentifier(258, true)));
+      }),
+      { numRuns: 300 },
+    );
+  });
+
   test.each([118, 119, 120, 121, 122, 123, 124, 16_374, 16_375, 16_376, 16_377, 16_378])(
     'finds its identifier where Remaining Length grows (payload of %i bytes)',
     (payloadBytes) => {
