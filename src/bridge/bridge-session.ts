@@ -120,6 +120,8 @@ export class BridgeSession {
   #clientId: string;
 
   #limits: Limits = { window: 0, windowQoS2: 0, maximumQoS: 2 };
+  /** Of the window, kept free for others: a replay. */
+  #reserved = 0;
   #wireCount = 0;
   #wireCountQoS2 = 0;
   #paused = false;
@@ -248,6 +250,31 @@ export class BridgeSession {
   narrow(most: number, mostQoS2: number): void {
     this.#most = most;
     this.#mostQoS2 = mostQoS2;
+  }
+
+  /** Keeps so much of the window free. */
+  reserve(count: number): void {
+    this.#reserved = count;
+  }
+
+  /** Whether the server takes one more beside what is under way; not while a message is suspected. */
+  hasRoomBeside(others: number): boolean {
+    const window = Math.min(this.#limits.window, this.#most, this.#eager);
+    return this.#most > 1 && this.#wireCount + this.#controls + others < window;
+  }
+
+  /** Whether a Record of this lane is still to be delivered. */
+  isPending(lane: Lane, offset: number): boolean {
+    if (lane !== 'history') return offset >= this.#streams[lane === 'high' ? HIGH : NORMAL].cursor;
+    const [, , live, history] = this.#streams;
+    const isOpen = (stream: Stream): boolean => offset >= stream.cursor && offset < stream.next;
+    return (
+      offset >= live.next ||
+      isOpen(live) ||
+      isOpen(history) ||
+      (offset >= history.next && offset < history.until) ||
+      this.#gaps.all.some(([from, to]) => offset >= from && offset < to)
+    );
   }
 
   /** The oldest Record that a stream still needs. */
@@ -576,12 +603,17 @@ export class BridgeSession {
   #hasRoom(stream: Stream, qos: QoS): boolean {
     if (qos === 0) return true;
     const [high, normal, live, history] = this.#streams;
-    const { window, windowQoS2 } = this.#limits;
+    const { windowQoS2 } = this.#limits;
+    const window = this.#window;
     if (!this.#fits(stream, window, [high.open, normal.open + live.open, history.open])) return false;
     return (
       qos === 1 ||
       this.#fits(stream, windowQoS2, [high.openQoS2, normal.openQoS2 + live.openQoS2, history.openQoS2])
     );
+  }
+
+  get #window(): number {
+    return Math.max(0, this.#limits.window - this.#reserved);
   }
 
   #fits({ id }: Stream, window: number, [high, middle, history]: readonly [number, number, number]): boolean {
@@ -661,7 +693,7 @@ export class BridgeSession {
     const route = ring.route[at];
     const qos = ring.qos[at] as QoS;
     if (record === undefined || route === undefined) return false;
-    if (qos > 0 && this.#wireCount + this.#controls >= Math.min(this.#limits.window, this.#most, this.#eager))
+    if (qos > 0 && this.#wireCount + this.#controls >= Math.min(this.#window, this.#most, this.#eager))
       return false;
     if (
       qos === 2 &&

@@ -26,15 +26,17 @@ import type { Client } from './client.js';
 import { Control } from './control.js';
 import { type Fault, reasonName } from './fault.js';
 import { Feeds } from './feeds.js';
-import { renderGateway, statusTopic } from './forward.js';
+import { renderGateway, routeFor, statusTopic } from './forward.js';
 import { Incoming } from './incoming.js';
 import { Link } from './link.js';
 import { NewestSent } from './newest-sent.js';
 import { TURN_BYTES } from './output.js';
 import { OwnStatus } from './own-status.js';
 import { Pacing } from './pacing.js';
-import { PublishWriter } from './publish-writer.js';
+import { PublishWriter, userProperty } from './publish-writer.js';
 import { etaSeconds, Rate } from './rate.js';
+import { Replay, type ReplayWire } from './replay.js';
+import type { ReplayJobs } from './replay-job.js';
 import { Saver } from './saver.js';
 import type { ServerUrl } from './server-url.js';
 import { HIGH, LIVE, type StreamId } from './stream.js';
@@ -61,6 +63,8 @@ export interface BridgeOptions {
   /** Uniform in [0, 1). */
   readonly random: () => number;
   readonly dial?: Dial;
+  /** Replays of all bridges; absent: this one has none. */
+  readonly replays?: ReplayJobs;
 }
 
 /** The largest that MQTT can say. */
@@ -82,7 +86,7 @@ export class Bridge implements Part {
   readonly #clock: Clock;
   #parts: Parts | undefined;
   /** Of the present connection; undefined while Records may not be sent. */
-  #wire: Wire | undefined;
+  #wire: (Wire & ReplayWire) | undefined;
   /** Counts connections: what was begun for an earlier one ends there. */
   #connection = 0;
   #isV5 = true;
@@ -121,6 +125,11 @@ export class Bridge implements Part {
     await parts.link.stop(SHUTDOWN_CLOSE_MS);
     parts.incoming.stop();
     parts.saver.stop();
+  }
+
+  /** A replay was added or cancelled. */
+  replaysChanged(): void {
+    this.#parts?.replay?.changed(this.#wire !== undefined);
   }
 
   snapshot(): BridgeSnapshot {
@@ -235,9 +244,30 @@ export class Bridge implements Part {
         closed: (fault) => this.#closed(fault),
       },
     );
+    const replay = this.#options.replays && this.#replay(this.#options.replays, session);
     const rate = new Rate(storage.ledger(name).delivered, clock.monotonicMs());
     const stopListening = storage.onCommitted((head) => feeds.grown(head));
-    return { session, incoming, saver, feeds, control, link, rate, stopListening };
+    return { session, incoming, saver, feeds, control, link, rate, replay, stopListening };
+  }
+
+  #replay(jobs: ReplayJobs, session: BridgeSession): Replay {
+    const { config, gateway, log, name, storage } = this.#options;
+    return new Replay({
+      bridge: name,
+      jobs,
+      history: (range, from, bytesMax) => storage.history(range, from, bytesMax),
+      routeFor: (topic) => routeFor(name, config, gateway, topic),
+      isPending: ({ offset, routes }) =>
+        routes.some((id) => {
+          const route = storage.route(id);
+          return route?.bridge === name && session.isPending(route.lane, offset);
+        }),
+      takeIdentifier: () => session.takeControl(),
+      freeIdentifier: (packetIdentifier) => session.freeControl(packetIdentifier),
+      wake: () => this.#wake(),
+      clock: this.#clock,
+      log,
+    });
   }
 
   #accepted(server: ServerUrl, connack: ConnackPacket, sessionPresent: boolean, clientId: string): void {
@@ -310,6 +340,7 @@ export class Bridge implements Part {
       parts.link.ready();
       parts.control.connected(limits);
       parts.feeds.start();
+      parts.replay?.connected(limits.window, limits.maximumQoS);
       this.#wake();
     };
     // Nothing may be sent in a session that the disk does not know: see BridgeSession.connected.
@@ -329,6 +360,7 @@ export class Bridge implements Part {
     this.#quotaTimer?.cancel();
     this.#quotaTimer = undefined;
     feeds.stop();
+    this.#parts?.replay?.disconnected();
     session.disconnected();
     incoming.disconnected();
     control.disconnected();
@@ -340,8 +372,10 @@ export class Bridge implements Part {
       case 'puback': {
         const outcome = session.puback(packet.packetIdentifier, packet.reasonCode);
         if (outcome === 'quota') this.#pauseForQuota();
-        else if (outcome === 'unknown') control.puback(packet.packetIdentifier);
-        else this.#quotaPauseMs = QUOTA_PAUSE_MS;
+        else if (outcome !== 'unknown') this.#quotaPauseMs = QUOTA_PAUSE_MS;
+        else if (this.#parts?.replay?.puback(packet.packetIdentifier, packet.reasonCode) !== true) {
+          control.puback(packet.packetIdentifier);
+        }
         this.#acknowledgedAtMs = this.#clock.monotonicMs();
         return;
       }
@@ -490,6 +524,11 @@ export class Bridge implements Part {
         session.pump(wire);
         // At QoS 0 all that was taken has left: on, until the turn is full.
       } while (!this.#stopping && this.#settled === undefined && wire.writable && feeds.offer());
+      const replay = this.#parts?.replay;
+      if (replay !== undefined && !this.#stopping && this.#settled === undefined) {
+        replay.pump(wire);
+        session.reserve(replay.reserved);
+      }
     }
     if (this.#settled !== undefined && session.inFlight === 0) this.#settled();
     saver.turn();
@@ -499,7 +538,7 @@ export class Bridge implements Part {
     if (hadNoRoom && this.#wire?.writable === true) this.#wake();
   }
 
-  #wireTo(client: Client, limits: WireLimits): Wire {
+  #wireTo(client: Client, limits: WireLimits): Wire & ReplayWire {
     const { encode = encodePayload, gateway, storage } = this.#options;
     const writer = new PublishWriter(
       client.output,
@@ -511,7 +550,23 @@ export class Bridge implements Part {
         retainAvailable: limits.retainAvailable,
       },
     );
+    const { replay, session } = this.#built();
+    const hasRoom = (): boolean => session.hasRoomBeside(replay?.inFlight ?? 0);
     return {
+      get hasRoom() {
+        return hasRoom();
+      },
+      replay: (record, route, qos, packetIdentifier, job) =>
+        writer.write(
+          record,
+          route,
+          qos,
+          packetIdentifier,
+          false,
+          this.#clock.wallMs(),
+          true,
+          userProperty('replay', job),
+        ),
       get writable() {
         return client.writable && client.output.length < TURN_BYTES;
       },
@@ -536,6 +591,7 @@ interface Parts {
   readonly control: Control;
   readonly link: Link;
   readonly rate: Rate;
+  readonly replay: Replay | undefined;
   readonly stopListening: () => void;
 }
 

@@ -21,6 +21,7 @@ export interface ServerLimits {
 /** A Remaining Length has four bytes at most [MQTT5-1.5.5]; a topic's length two. */
 const REMAINING_LENGTH_MAX = 268_435_455;
 const STRING_BYTES_MAX = 65_535;
+const NOTHING = new Uint8Array(0);
 const NO_PROPERTIES: MessageProperties = {};
 
 export class PublishWriter {
@@ -58,6 +59,8 @@ export class PublishWriter {
     nowWallMs: number,
     /** A newer message of its topic was sent before: it must not overwrite that. */
     late = false,
+    /** Further User Properties, encoded; they go where the identity goes. */
+    extra: Uint8Array = NOTHING,
   ): Written {
     const { content } = record;
     const message = content.kind === 'message' ? content.message : undefined;
@@ -85,7 +88,14 @@ export class PublishWriter {
     const ts = withIdentity ? String(record.acceptedAtMs) : '';
     const original = isV5 && message?.properties !== undefined ? encodeCarried(carried, expiry) : undefined;
     const identityBytes = withIdentity
-      ? this.#identity.length + this.#seqKey.length + 2 + seq.length + this.#tsKey.length + 2 + ts.length
+      ? this.#identity.length +
+        this.#seqKey.length +
+        2 +
+        seq.length +
+        this.#tsKey.length +
+        2 +
+        ts.length +
+        extra.length
       : 0;
     const propertyBytes = (original?.length ?? 0) + identityBytes;
     const propertyLengthBytes = isV5 ? variableBytes(propertyBytes) : 0;
@@ -116,6 +126,8 @@ export class PublishWriter {
       at += this.#identity.length;
       at = putNumberText(buffer, at, this.#seqKey, seq);
       at = putNumberText(buffer, at, this.#tsKey, ts);
+      buffer.set(extra, at);
+      at += extra.length;
     }
     buffer.set(payload, at);
     return 'sent';
@@ -173,7 +185,7 @@ function encodeCarried(properties: MessageProperties, expiry: number): Buffer {
   return Buffer.concat(parts);
 }
 
-function userProperty(name: string, value: string): Buffer {
+export function userProperty(name: string, value: string): Buffer {
   return Buffer.concat([Buffer.from([0x26]), string(name), string(value)]);
 }
 

@@ -4,11 +4,12 @@
  */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { ConfigError } from '../config/parse.js';
+import { parsePointInTime } from '../config/point-in-time.js';
 import { GodwitError, reasonOf } from '../core/error.js';
 import { VERSION } from '../core/version.js';
 import { validTopicFilter } from '../mqtt/topic.js';
 import { ExitCode } from './exit-code.js';
-import { parsePointInTime } from './point-in-time.js';
+import type { ReplayOptions } from './replay.js';
 
 export const DEFAULT_CONFIG = '/etc/godwit/godwit.yaml';
 
@@ -70,6 +71,7 @@ function build(ends: (code: ExitCode) => void): Command {
       ends(await status(options.config, options.json === true));
     });
   addJournalCommands(withConfig, ends);
+  addReplay(withConfig, ends);
   program
     .command('passwd <file> <user>')
     .description(
@@ -109,6 +111,33 @@ function addJournalCommands(
       const range = { fromMs: since, toMs: until ?? Number.POSITIVE_INFINITY, filter };
       ends(await exportHistory(config, range, format));
     });
+}
+
+function addReplay(add: (name: string, what: string) => Command, ends: (code: ExitCode) => void): void {
+  const command = withRange(
+    add('replay', 'send journalled history over a bridge again, beside what is new'),
+    false,
+  )
+    .option('--bridge <name>', 'over this bridge')
+    .option('--rate <number>', 'so many messages a second: 50 or 50/s', rate)
+    .option('--list', 'show the replays, those that are over too')
+    .option('--cancel <id>', 'end one')
+    .option('--json', 'with --list: print them as JSON');
+  command.action(async ({ config, ...options }: { config: string } & ReplayOptions) => {
+    if (options.list !== true && options.cancel === undefined) {
+      if (options.bridge === undefined)
+        command.error("error: required option '--bridge <name>' not specified");
+      if (options.since === undefined) command.error("error: required option '--since <time>' not specified");
+    }
+    const { replay } = await import('./replay.js');
+    ends(await replay(config, options));
+  });
+}
+
+function rate(text: string): number {
+  const number = /^(\d+(\.\d+)?)(\/s)?$/.exec(text)?.[1];
+  if (number !== undefined && Number(number) > 0) return Number(number);
+  throw new InvalidArgumentError('Allowed: messages a second, such as 50/s.');
 }
 
 interface RangeOptions {

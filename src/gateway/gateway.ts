@@ -30,6 +30,8 @@ import { journalRoutes } from './journal-routes.js';
 import { LossTeller } from './loss-teller.js';
 import { Pipeline } from './pipeline.js';
 import { anonymousUntilRestart, planChange } from './plan.js';
+import { RemoteCommands } from './remote-commands.js';
+import { ReplayDesk, replayRoutes } from './replay-desk.js';
 import { RoutingTable } from './routing.js';
 import { socketPathOf } from './socket-path.js';
 
@@ -62,6 +64,8 @@ export class Gateway {
   readonly #broker: Broker;
   readonly #pipeline: Pipeline;
   readonly #web: Part;
+  readonly #desk: ReplayDesk;
+  readonly #remote: RemoteCommands;
   readonly #drivers = new Map<string, Driver>();
   readonly #bridges = new Map<string, Bridge>();
   #loaded: LoadedConfig;
@@ -114,6 +118,20 @@ export class Gateway {
       publish: (content, accepted) => this.#broker.publish(content, { urgent: false, accepted }),
       refused: (topic, atMs) =>
         this.#storage.lose({ lost: 1, reason: 'full', bridge: null, from: atMs, to: atMs, topics: [topic] }),
+    });
+    this.#desk = new ReplayDesk({
+      storage: this.#storage,
+      bridges: () => Object.keys(this.#loaded.config.bridges),
+      changed: (bridge) => this.#bridges.get(bridge)?.replaysChanged(),
+      clock,
+    });
+    this.#remote = new RemoteCommands({
+      gatewayId: config.gateway.id,
+      broker: this.#broker,
+      storage: this.#storage,
+      desk: this.#desk,
+      snapshot: () => this.snapshot(),
+      clock,
     });
     this.#web = world === undefined ? this.#webServer() : part('web', nothing, nothing);
   }
@@ -177,6 +195,7 @@ export class Gateway {
         clock: this.#clock,
         log: this.#log,
       }),
+      this.#remote,
       this.#pipeline,
       part(
         'drivers',
@@ -268,10 +287,13 @@ export class Gateway {
       socketPath: socketPathOf(journalPath),
       ...(config.http === undefined ? {} : { listen: config.http.listen }),
       snapshot: () => this.snapshot(),
-      routes: journalRoutes(
-        this.#storage,
-        () => new Map([...this.#bridges].map(([name, bridge]) => [name, bridge.snapshot()])),
-      ),
+      routes: [
+        ...journalRoutes(
+          this.#storage,
+          () => new Map([...this.#bridges].map(([name, bridge]) => [name, bridge.snapshot()])),
+        ),
+        ...replayRoutes(this.#desk),
+      ],
       log: this.#log,
     });
   }
@@ -327,7 +349,10 @@ export class Gateway {
         },
         storage: this.#storage,
         publish: (message, accepted) =>
-          this.#broker.publish({ kind: 'message', message }, { origin: name, accepted }),
+          this.#remote.during(name, () =>
+            this.#broker.publish({ kind: 'message', message }, { origin: name, accepted }),
+          ),
+        replays: this.#desk.jobs,
         clock: this.#clock,
         log: this.#log,
         random: this.#random,

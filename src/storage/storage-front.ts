@@ -286,7 +286,6 @@ export class StorageFront implements Storage {
     if (found !== undefined) this.#forming.floors.set(found.bit, { offset, held });
   }
 
-  /** Records of a span of time, of whomever they are, oldest first; `next` is where the following read starts. */
   async history(range: HistoryRange, from: number, bytesMax: number): Promise<HistorySlice> {
     const { fromMs, toMs } = range;
     const answer = await this.#inspect({ kind: 'history', request: { from, fromMs, toMs, bytesMax } });

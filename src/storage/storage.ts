@@ -14,6 +14,7 @@ import type { Part } from '../core/part.js';
 import type { Content, Record } from '../core/record.js';
 import type { Lane, Route } from '../core/route.js';
 import type { JournalSnapshot } from '../core/snapshot.js';
+import type { HistoryRange, HistorySlice } from './history.js';
 import type { SessionStore } from './session-store.js';
 
 export interface Storage extends Part {
@@ -45,6 +46,9 @@ export interface Storage extends Part {
    * `next` is where the following read starts. Empty with `next` = head + 1: nothing more waits.
    */
   read(bridge: string, lane: Lane, from: number, bytesMax: number): Promise<RecordSlice>;
+
+  /** Records of a span of time, of whomever they are, oldest first; `next` is where the following read starts. */
+  history(range: HistoryRange, from: number, bytesMax: number): Promise<HistorySlice>;
 
   /** The durable state of a bridge's session as it last gave it to `saveBridge`; undefined for a new one. */
   bridge(name: string): BridgeState | undefined;

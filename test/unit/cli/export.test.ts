@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { CSV_HEADER, csvLine } from '../../../src/cli/export.js';
-import { parsePointInTime } from '../../../src/cli/point-in-time.js';
+import { parsePointInTime } from '../../../src/config/point-in-time.js';
 import { historyLine } from '../../../src/gateway/history-line.js';
 
 const NOW = Date.UTC(2026, 10, 20, 12);

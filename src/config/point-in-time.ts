@@ -1,5 +1,5 @@
 /** A point in time as a person gives it: ISO 8601, milliseconds since the epoch, or an age such as 2h. */
-import { parseDuration } from '../config/quantity.js';
+import { parseDuration } from './quantity.js';
 
 const ISO = /^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.,]\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$/;
 

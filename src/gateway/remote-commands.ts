@@ -1,0 +1,95 @@
+/**
+ * Commands to the gateway itself, by MQTT from here or from upstream:
+ *
+ *   cmd/<id>/$status   answered with the Snapshot
+ *   cmd/<id>/$replay   {"bridge":"cloud","since":"2h","until":…,"filter":…,"rate":…}: as godwit replay; answered with the job
+ *
+ * The answer goes to the Response Topic with its Correlation Data, else to `…/result`; over the bridge too by which the
+ * command came. A retained one is no command: it would be carried out with each subscription.
+ */
+import type { Broker } from '../broker/broker.js';
+import type { Clock } from '../core/clock.js';
+import type { Message } from '../core/message.js';
+import type { Part } from '../core/part.js';
+import type { Snapshot } from '../core/snapshot.js';
+import { validTopicName } from '../mqtt/topic.js';
+import type { Storage } from '../storage/storage.js';
+import { parse, type ReplayDesk } from './replay-desk.js';
+
+export interface RemoteCommandsOptions {
+  readonly gatewayId: string;
+  readonly broker: Pick<Broker, 'publish' | 'subscribe'>;
+  readonly storage: Pick<Storage, 'append' | 'routeId'>;
+  readonly desk: Pick<ReplayDesk, 'begin'>;
+  readonly snapshot: () => Snapshot;
+  readonly clock: Clock;
+}
+
+export class RemoteCommands implements Part {
+  readonly name = 'remote-commands';
+  readonly #options: RemoteCommandsOptions;
+  #unsubscribe: (() => void)[] = [];
+  /** The bridge that is publishing right now. */
+  #origin: string | undefined;
+
+  constructor(options: RemoteCommandsOptions) {
+    this.#options = options;
+  }
+
+  async start(): Promise<void> {
+    const { broker, desk, gatewayId, snapshot } = this.#options;
+    const on = (name: string, carryOut: (message: Message) => unknown): void => {
+      const topic = `cmd/${gatewayId}/${name}`;
+      this.#unsubscribe.push(
+        broker.subscribe(topic, (message) => {
+          if (!message.retain) this.#answer(message, carryOut(message), this.#origin);
+        }),
+      );
+    };
+    on('$status', () => snapshot());
+    on('$replay', (message) => desk.begin(parse(message.payload)));
+  }
+
+  async stop(): Promise<void> {
+    for (const unsubscribe of this.#unsubscribe) unsubscribe();
+    this.#unsubscribe = [];
+  }
+
+  /** What is published meanwhile came over this bridge. */
+  during(bridge: string, publish: () => void): void {
+    this.#origin = bridge;
+    try {
+      publish();
+    } finally {
+      this.#origin = undefined;
+    }
+  }
+
+  #answer(command: Message, answer: unknown, origin: string | undefined): void {
+    const { broker, clock, storage } = this.#options;
+    const { responseTopic, correlationData } = command.properties ?? {};
+    const asked = responseTopic !== undefined && validTopicName(responseTopic) ? responseTopic : undefined;
+    const message: Message = {
+      topic: asked ?? `${command.topic}/result`,
+      payload: Buffer.from(JSON.stringify(answer)),
+      qos: 1,
+      retain: false,
+      ...(correlationData !== undefined && { properties: { correlationData } }),
+    };
+    // Not within the delivery of the command.
+    queueMicrotask(() => {
+      broker.publish({ kind: 'message', message }, origin === undefined ? {} : { origin });
+      if (origin === undefined) return;
+      const route = storage.routeId({
+        bridge: origin,
+        lane: 'normal',
+        qos: 1,
+        retain: 'clear',
+        strip: '',
+        prefix: '',
+        properties: 'all',
+      });
+      storage.append({ kind: 'message', message }, [route], clock.wallMs(), true);
+    });
+  }
+}
