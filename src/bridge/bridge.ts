@@ -211,6 +211,7 @@ export class Bridge implements Part {
         takeIdentifier: () => session.takeControl(),
         freeIdentifier: (packetIdentifier) => session.freeControl(packetIdentifier),
         send,
+        filters: storage.keyValue(`bridge/${name}/filters`),
         underWay: (more) => session.control(more),
         wake,
       },
@@ -338,7 +339,7 @@ export class Bridge implements Part {
       this.#acknowledgedAtMs = this.#clock.monotonicMs();
       this.#armAckTimer();
       parts.link.ready();
-      parts.control.connected(limits);
+      parts.control.connected(limits, sessionPresent !== false);
       parts.feeds.start();
       parts.replay?.connected(limits.window, limits.maximumQoS);
       this.#wake();

@@ -3,6 +3,7 @@
  * identifiers come from the same set, so each acknowledgement is asked for here first.
  */
 import type { Clock, Timer } from '../core/clock.js';
+import type { KeyValueDoor } from '../core/key-value.js';
 import type { Log } from '../core/log.js';
 import type { QoS } from '../core/message.js';
 import type { Packet, SubackPacket, UnsubackPacket } from '../mqtt/packet.js';
@@ -20,6 +21,8 @@ export interface ControlDoors {
   readonly takeIdentifier: () => number;
   readonly freeIdentifier: (packetIdentifier: number) => void;
   readonly send: (packet: Packet) => void;
+  /** Filters that the server's session may have: it keeps those of rules that are gone. */
+  readonly filters: KeyValueDoor;
   /** One more or less PUBLISH is under way: it counts against the server's Receive Maximum. */
   readonly underWay: (more: 1 | -1) => void;
   readonly wake: () => void;
@@ -78,13 +81,16 @@ export class Control {
   }
 
   /** `online` first: the retained message that the subscription brings is then already our own. */
-  connected(limits: ControlLimits): void {
+  connected(limits: ControlLimits, sessionPresent: boolean): void {
     this.#limits = limits;
+    if (!sessionPresent)
+      for (const [filter] of [...this.#doors.filters.entries()]) this.#doors.filters.remove(filter);
     this.#refused = [];
     if (this.#status.topic !== undefined) this.#publish(this.#status.online(this.#clock.monotonicMs()));
     for (const { topicFilter, qos } of this.#rules) this.#subscribe(topicFilter, qos, 1);
     const { topic } = this.#status;
     if (topic !== undefined && !this.wants(topic)) this.#subscribe(topic, 1, 0);
+    this.#unsubscribe();
   }
 
   /**
@@ -105,7 +111,11 @@ export class Control {
   }
 
   unsuback(packet: UnsubackPacket): void {
-    const told = this.#open.get(packet.packetIdentifier)?.told;
+    const { told, topicFilter } = this.#open.get(packet.packetIdentifier) ?? {};
+    if (topicFilter !== undefined) {
+      this.#free(packet.packetIdentifier);
+      this.#doors.filters.remove(topicFilter);
+    }
     if (told === undefined) return;
     this.#free(packet.packetIdentifier);
     const reasonCode = packet.reasonCodes[0];
@@ -173,11 +183,25 @@ export class Control {
     );
   }
 
+  /** What rules had asked for that are gone from the configuration. */
+  #unsubscribe(): void {
+    const wanted = new Set(this.#rules.map((rule) => rule.topicFilter));
+    for (const [topicFilter] of [...this.#doors.filters.entries()]) {
+      if (wanted.has(topicFilter) || topicFilter === this.#status.topic) continue;
+      const packetIdentifier = this.#doors.takeIdentifier();
+      if (packetIdentifier === 0) return;
+      this.#open.set(packetIdentifier, { topicFilter });
+      this.#doors.send({ type: 'unsubscribe', packetIdentifier, topicFilters: [topicFilter] });
+    }
+  }
+
   #subscribe(topicFilter: string, qos: QoS, retainHandling: 0 | 1): void {
     const packetIdentifier = this.#doors.takeIdentifier();
     const isV5 = this.#limits?.isV5 === true;
     if (packetIdentifier === 0) return;
     this.#open.set(packetIdentifier, { topicFilter });
+    if (this.#doors.filters.get(topicFilter) === undefined)
+      this.#doors.filters.put(topicFilter, new Uint8Array(1));
     this.#doors.send({
       type: 'subscribe',
       packetIdentifier,

@@ -746,6 +746,23 @@ describe('what comes down', () => {
     expect(filters).toEqual(['cmd/well-17/#', 'godwit/well-17/status']);
   });
 
+  test('what a rule had asked for is unsubscribed once the rule is gone, over a restart too', async () => {
+    const made = await bench({ receive: [{ filter: 'cmd/{gateway}/#' }, { filter: 'other/#' }] });
+    const stopped = made.bridge.stop();
+    await clock.advanceAsync(6000);
+    await stopped;
+    await made.storage.stop();
+    benches = [];
+    const after = await bench(receive);
+    const filters = () => server.packets('unsubscribe').flatMap((one) => one.topicFilters);
+    expect(filters()).toEqual(['other/#']);
+    server.last.close();
+    await clock.advanceAsync(5000);
+    await settle();
+    expect(after.bridge.snapshot().state).toBe('connected');
+    expect(filters()).toEqual(['other/#']);
+  });
+
   test('reaches the broker’s door with its own properties', async () => {
     const made = await bench(receive);
     server.last.send(command(1, 5));
