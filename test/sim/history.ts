@@ -1,0 +1,741 @@
+/**
+ * One history: the whole gateway with its real journal in a world of its own (clock, disk, networks, servers, devices,
+ * publishers), with the troubles of its plan, until the weather clears and all has come to rest. Then it is judged.
+ *
+ * Everything follows from the seed; the same seed is the same history.
+ */
+import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Dial } from '../../src/bridge/transport.js';
+import type { Transport, TransportUser } from '../../src/broker/transport.js';
+import type { LoadedConfig } from '../../src/config/load.js';
+import { NO_SECRETS } from '../../src/config/secrets.js';
+import { reasonOf } from '../../src/core/error.js';
+import type { Log } from '../../src/core/log.js';
+import type { Content } from '../../src/core/record.js';
+import type { Snapshot } from '../../src/core/snapshot.js';
+import { Gateway } from '../../src/gateway/gateway.js';
+import { type InlineOptions, InlineStorage } from '../../src/storage/inline-storage.js';
+import { FakeClock } from '../support/fake-clock.js';
+import { Chance } from './chance.js';
+import { type End, Network } from './network.js';
+import { type BridgeEnd, Oracle } from './oracle.js';
+import { type Plan, planOf, type Trouble, type TroubleKind } from './plan.js';
+import { Publisher } from './publisher.js';
+import { SimProcess } from './sim-process.js';
+import { Upstream } from './upstream.js';
+
+/** A gateway that is broken on purpose: the simulator must find it out. */
+export type Mutation = 'early-acknowledgement' | 'stale-bridge-state' | 'forgotten-save' | 'wrong-ledger';
+
+export interface HistoryOptions {
+  /** Journals are made here, and removed. */
+  readonly folder: string;
+  readonly without?: ReadonlySet<TroubleKind>;
+  readonly mutation?: Mutation;
+  /** Called with all that happens, for a person who follows one history. */
+  readonly tell?: (atMs: number, what: string) => void;
+}
+
+export interface Outcome {
+  readonly seed: number;
+  /** What does not hold; empty where all does. */
+  readonly wrong: readonly string[];
+  /** The same for the same seed. */
+  readonly print: number;
+  readonly events: number;
+  readonly simulatedMs: number;
+  readonly taken: number;
+  readonly arrived: number;
+  readonly met: Readonly<Record<string, number>>;
+}
+
+/** Steps of the world that nobody can need. */
+const EVENTS_MAX = 400_000;
+/** After the weather has cleared. */
+const REST_MS_MAX = 30 * 60_000;
+const STOP_MS_MAX = 15_000;
+/** Turns of the event loop after each step: what it began may take as many to reach the disk. */
+const TURNS = 3;
+
+export async function playHistory(seed: number, options: HistoryOptions): Promise<Outcome> {
+  const history = new History(seed, options);
+  try {
+    return await history.play();
+  } finally {
+    history.clear();
+  }
+}
+
+class History {
+  readonly #seed: number;
+  readonly #options: HistoryOptions;
+  readonly #chance: Chance;
+  readonly #plan: Plan;
+  readonly #clock = new FakeClock({ wallMs: Date.UTC(2026, 10, 20, 12), monotonicMs: 1_000_000 });
+  readonly #folder: string;
+  readonly #journal: string;
+  readonly #oracle = new Oracle();
+  readonly #servers = new Map<string, Upstream>();
+  readonly #link: Network;
+  readonly #local: Network;
+  readonly #publishers: Publisher[] = [];
+  readonly #wrong: string[] = [];
+  readonly #met: Record<string, number> = {};
+  #life: Life | undefined;
+  #diskIsFull = false;
+  #diskSlowMs = 0;
+  #isOver = false;
+  #events = 0;
+
+  constructor(seed: number, options: HistoryOptions) {
+    this.#seed = seed;
+    this.#options = options;
+    this.#chance = new Chance(seed);
+    this.#plan = planOf(this.#chance.fork());
+    const clock = this.#clock;
+    this.#folder = mkdtempSync(join(options.folder, 'godwit-sim-'));
+    this.#journal = join(this.#folder, 'journal.db');
+    this.#link = new Network({ clock, chance: this.#chance.fork(), delayMs: this.#plan.linkDelayMs });
+    this.#local = new Network({ clock, chance: this.#chance.fork(), delayMs: [0.02, 2] });
+    for (const [url, character] of this.#plan.servers) {
+      this.#servers.set(url, new Upstream(url, character, () => clock.monotonicMs()));
+    }
+  }
+
+  async play(): Promise<Outcome> {
+    const { publishers, troubles, durationMs } = this.#plan;
+    const begunMs = this.#clock.monotonicMs();
+    const onRejection = (fault: unknown): void => this.#threw(fault);
+    process.on('unhandledRejection', onRejection);
+    try {
+      this.#begin();
+      for (const [n, character] of publishers.entries()) {
+        const publisher = new Publisher(character, this.#clock, this.#chance.fork(), () =>
+          this.#dialLocal(n),
+        );
+        this.#publishers.push(publisher);
+        publisher.start();
+      }
+      for (const trouble of troubles) {
+        if (this.#options.without?.has(trouble.kind) === true) continue;
+        this.#clock.at(begunMs + trouble.atMs, () => this.#trouble(trouble));
+      }
+      await this.#until(begunMs + durationMs, () => false);
+      await this.#clear();
+      if (this.#wrong.length === 0) await this.#judge();
+    } finally {
+      process.off('unhandledRejection', onRejection);
+    }
+    const arrivals = [...this.#servers.values()].flatMap((server) => server.arrivals);
+    return {
+      seed: this.#seed,
+      wrong: this.#wrong,
+      print: printOf([...arrivals.map(({ atMs, topic }) => `${atMs}${topic}`), String(this.#events)]),
+      events: this.#events,
+      simulatedMs: this.#clock.monotonicMs() - begunMs,
+      taken: this.#oracle.count,
+      arrived: arrivals.length,
+      met: this.#met,
+    };
+  }
+
+  clear(): void {
+    this.#isOver = true;
+    this.#life?.process.die();
+    this.#life?.storage.crash();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  // ---- the gateway's lives
+
+  #begin(): void {
+    if (this.#isOver) return;
+    const life = new Life(this.#clock, this.#chance.fork(), {
+      plan: this.#plan,
+      path: this.#journal,
+      dial: (url) => this.#dialServer(url),
+      oracle: this.#oracle,
+      disk: () => ({ isFull: this.#diskIsFull, slowMs: this.#diskSlowMs }),
+      mutation: this.#options.mutation,
+      died: () => this.#clock.at(this.#clock.monotonicMs(), () => this.#reap(life)),
+      threw: (fault) => this.#threw(fault),
+      tell: (what) => this.#tell(what),
+    });
+    this.#life = life;
+    this.#tell('the gateway starts');
+    void life.start().then(
+      () => this.#tell('the gateway runs'),
+      (fault: unknown) => {
+        if (!life.process.isDead) this.#threw(fault);
+      },
+    );
+  }
+
+  /** What is left of a process that died goes; the next begins a while later. */
+  #reap(life: Life): void {
+    if (this.#life !== life) return;
+    this.#tell('the gateway is dead');
+    this.#life = undefined;
+    life.reap(this.#chance.is(0.5));
+    const downMs =
+      this.#plan.durationMs < 20_000 ? this.#chance.spread(1, 2000) : this.#chance.spread(1, 20_000);
+    this.#clock.at(this.#clock.monotonicMs() + downMs, () => this.#begin());
+  }
+
+  #dialServer(url: string): { readonly end: End; readonly upstream: Upstream } | 'refused' {
+    const upstream = this.#servers.get(url);
+    if (upstream === undefined || this.#link.weather === 'refusing') return 'refused';
+    const [near, far] = this.#link.connect();
+    upstream.serve(far);
+    return { end: near, upstream };
+  }
+
+  #dialLocal(n: number): End | undefined {
+    const life = this.#life;
+    if (life === undefined || life.process.isDead) return undefined;
+    const [near, far] = this.#local.connect();
+    return life.accept(far, `10.0.0.${n + 1}`) ? near : undefined;
+  }
+
+  // ---- troubles
+
+  #trouble(trouble: Trouble): void {
+    const { kind, lastsMs, server, amount } = trouble;
+    if (this.#isOver) return;
+    this.#met[kind] = (this.#met[kind] ?? 0) + 1;
+    this.#tell(`${kind} of ${server}, ${Math.round(lastsMs)} ms, ${amount}`);
+    const upstream = this.#servers.get(server) as Upstream;
+    const over = (end: () => void): void =>
+      void this.#clock.at(this.#clock.monotonicMs() + lastsMs, () => {
+        this.#tell(`${kind} is over`);
+        end();
+      });
+    switch (kind) {
+      case 'crash': {
+        const life = this.#life;
+        life?.process.doom(amount);
+        // It may do nothing for long.
+        over(() => life?.process.die());
+        return;
+      }
+      case 'stop':
+        void this.#stop();
+        return;
+      case 'cut':
+        this.#link.cut();
+        return;
+      case 'local-cut':
+        this.#local.cut();
+        return;
+      case 'swallow':
+        this.#link.weather = 'swallowing';
+        over(() => this.#link.heal());
+        return;
+      case 'refuse':
+        this.#link.cut();
+        this.#link.weather = 'refusing';
+        over(() => this.#link.heal());
+        return;
+      case 'server-restart':
+        upstream.restart(true);
+        return;
+      case 'server-loses-sessions':
+        upstream.restart(false);
+        return;
+      case 'server-refuses':
+        upstream.state = 'refusing';
+        upstream.restart(true);
+        over(() => {
+          upstream.state = 'up';
+        });
+        return;
+      case 'server-silent':
+        // What it hears until it is restarted is lost on it.
+        upstream.state = 'silent';
+        over(() => {
+          upstream.restart(true);
+          upstream.state = 'up';
+        });
+        return;
+      case 'quota':
+        upstream.quota = 'exceeded';
+        over(() => {
+          upstream.quota = 'free';
+        });
+        return;
+      case 'disk-full':
+        this.#diskIsFull = true;
+        over(() => {
+          this.#diskIsFull = false;
+        });
+        return;
+      case 'disk-slow':
+        this.#diskSlowMs = 500 * amount;
+        over(() => {
+          this.#diskSlowMs = 0;
+        });
+        return;
+      case 'clock-step': {
+        const stepMs = (amount % 2 === 0 ? 1 : -1) * 3 ** amount * 1000;
+        this.#clock.setWallMs(this.#clock.wallMs() + stepMs);
+        return;
+      }
+    }
+  }
+
+  async #stop(): Promise<void> {
+    const life = this.#life;
+    if (life === undefined || !life.isRunning) return;
+    const late = this.#clock.at(this.#clock.monotonicMs() + STOP_MS_MAX, () => {
+      if (!life.process.isDead) this.#wrong.push(`STOP: it takes more than ${STOP_MS_MAX} ms`);
+    });
+    await life.gateway.stop();
+    late.cancel();
+    this.#tell('the gateway has stopped');
+    life.process.die();
+  }
+
+  // ---- time
+
+  /** One step of the world: whatever is due next, and all that follows from it within the same instant. */
+  async #step(): Promise<boolean> {
+    const { nextAtMs } = this.#clock;
+    if (nextAtMs === undefined) return false;
+    this.#events += 1;
+    try {
+      this.#clock.advance(Math.max(0, nextAtMs - this.#clock.monotonicMs()));
+    } catch (fault) {
+      this.#threw(fault);
+    }
+    for (let turn = 0; turn < TURNS; turn += 1) await oneTurn();
+    return true;
+  }
+
+  async #until(atMs: number, isSo: () => boolean): Promise<boolean> {
+    for (let n = 0; this.#wrong.length === 0; n += 1) {
+      if (n % 16 === 0 && isSo()) return true;
+      const { nextAtMs } = this.#clock;
+      if (nextAtMs === undefined || nextAtMs > atMs) break;
+      if (this.#events > EVENTS_MAX) {
+        this.#wrong.push(`RESTLESS: more than ${EVENTS_MAX} events`);
+        break;
+      }
+      await this.#step();
+    }
+    return isSo();
+  }
+
+  /** The weather clears; devices and publishers make nothing new; all that is accepted must arrive. */
+  async #clear(): Promise<void> {
+    this.#tell('the weather clears');
+    for (const publisher of this.#publishers) publisher.finish();
+    // What has begun is over after its time: the longest lasts a minute.
+    await this.#until(this.#clock.monotonicMs() + 61_000, () => false);
+    if (this.#wrong.length > 0) return;
+    const runs = await this.#until(
+      this.#clock.monotonicMs() + REST_MS_MAX,
+      () => this.#life?.isRunning === true,
+    );
+    const life = this.#life;
+    if (!runs || life === undefined) {
+      this.#wrong.push('START: the gateway does not run although nothing keeps it from it');
+      return;
+    }
+    await this.#await(life.reloadWithoutDevices());
+    const rests = await this.#until(
+      this.#clock.monotonicMs() + REST_MS_MAX,
+      () =>
+        this.#publishers.every(({ isDone }) => isDone) &&
+        this.#ends(life).every(
+          ({ produced, delivered, lost, waiting, inFlight }) =>
+            waiting + inFlight === 0 && delivered + lost === produced,
+        ),
+    );
+    if (rests) return;
+    for (const { character, isDone } of this.#publishers) {
+      if (!isDone) this.#wrong.push(`STUCK: what ${character.clientId} published is not brought to its end`);
+    }
+  }
+
+  async #await<Value>(promise: Promise<Value>): Promise<Value | undefined> {
+    let done: { readonly value: Value } | undefined;
+    promise.then(
+      (value) => {
+        done = { value };
+      },
+      (fault: unknown) => this.#threw(fault),
+    );
+    const limitMs = this.#clock.monotonicMs() + REST_MS_MAX;
+    do await oneTurn();
+    while (done === undefined && this.#clock.monotonicMs() < limitMs && (await this.#step()));
+    return done?.value;
+  }
+
+  // ---- the end
+
+  async #judge(): Promise<void> {
+    const life = this.#life;
+    if (life === undefined) return;
+    this.#wrong.push(
+      ...this.#oracle.judge({
+        gatewayId: this.#plan.config.gateway.id,
+        journalId: life.storage.journalId,
+        bridges: this.#ends(life),
+        publishers: this.#publishers,
+        arrivals: [...this.#servers.values()].flatMap(({ arrivals }) => arrivals),
+        overQuota: new Set([...this.#servers.values()].flatMap(({ overQuota }) => [...overQuota])),
+      }),
+      ...[...this.#servers.values()].flatMap(({ name, broken }) =>
+        broken.map((what) => `SERVER: ${name}: ${what}`),
+      ),
+    );
+    const snapshot = life.gateway.snapshot();
+    const { journal } = snapshot;
+    if (journal.state !== 'ok' && !this.#plan.isSmallJournal) {
+      this.#wrong.push(`JOURNAL: its state is ${journal.state}: ${journal.reason}`);
+    }
+    if (journal.bytes > this.#plan.config.journal.max_size) {
+      this.#wrong.push(`BOUNDS: the journal has ${journal.bytes} bytes, more than max_size`);
+    }
+    const audit = await this.#await(life.storage.audit());
+    for (const difference of audit?.differences ?? ['it did not answer'])
+      this.#wrong.push(`AUDIT: ${difference}`);
+    for (const { sessionsLost } of Object.values(snapshot.bridges))
+      this.#count('sessions-lost', sessionsLost);
+    this.#count(
+      'lost',
+      this.#ends(life).reduce((sum, { lost }) => sum + lost, 0),
+    );
+    this.#count(
+      'accepted',
+      this.#publishers.reduce((sum, { made }) => sum + made.filter((one) => one.accepted).length, 0),
+    );
+  }
+
+  #ends(life: Life): BridgeEnd[] {
+    const { bridges }: Snapshot = life.gateway.snapshot();
+    return Object.entries(this.#plan.config.bridges).map(([name, config]) => {
+      const { produced, delivered, lost } = life.storage.ledger(name);
+      const { waiting = 0, inFlight = 0 } = bridges[name] ?? {};
+      return {
+        name,
+        produced,
+        delivered,
+        lost,
+        waiting,
+        inFlight,
+        tells: config.version === 5,
+        servers: config.servers,
+      };
+    });
+  }
+
+  #count(what: string, times: number): void {
+    if (times > 0) this.#met[what] = (this.#met[what] ?? 0) + times;
+  }
+
+  #threw(fault: unknown): void {
+    this.#wrong.push(`THREW: ${fault instanceof Error ? (fault.stack ?? fault.message) : reasonOf(fault)}`);
+  }
+
+  #tell(what: string): void {
+    this.#options.tell?.(this.#clock.monotonicMs() - 1_000_000, what);
+  }
+}
+
+interface LifeOptions {
+  readonly plan: Plan;
+  readonly path: string;
+  readonly dial: (url: string) => { readonly end: End; readonly upstream: Upstream } | 'refused';
+  readonly oracle: Oracle;
+  readonly disk: () => { readonly isFull: boolean; readonly slowMs: number };
+  readonly mutation: Mutation | undefined;
+  readonly died: () => void;
+  readonly threw: (fault: unknown) => void;
+  readonly tell: (what: string) => void;
+}
+
+/** The gateway from one start to one end. */
+class Life {
+  readonly process: SimProcess;
+  readonly storage: WatchedStorage;
+  readonly gateway: Gateway;
+  isRunning = false;
+  readonly #chance: Chance;
+  readonly #options: LifeOptions;
+  readonly #ends = new Set<End>();
+
+  constructor(clock: FakeClock, chance: Chance, options: LifeOptions) {
+    this.#chance = chance;
+    this.#options = options;
+    this.process = new SimProcess(clock, options.died);
+    const { plan, tell } = options;
+    const log = logTo(tell);
+    const loaded: LoadedConfig = {
+      config: plan.config,
+      file: 'sim.yaml',
+      folder: '.',
+      journalPath: options.path,
+      secrets: NO_SECRETS,
+    };
+    this.storage = new WatchedStorage(
+      {
+        path: options.path,
+        config: plan.config.journal,
+        log,
+        clock: this.process,
+        hold: (carryOut) => this.#commitLater(carryOut),
+        fault: () => this.#fault(),
+      },
+      options.oracle,
+      this.process,
+      options.mutation,
+    );
+    this.gateway = new Gateway({
+      loaded,
+      log,
+      clock: this.process,
+      onFatal: options.threw,
+      random: chance.fork().next,
+      world: {
+        storage: this.storage,
+        dial: this.#dial,
+        time: { exists: () => true, timedatectl: async () => '' },
+      },
+    });
+  }
+
+  async start(): Promise<void> {
+    await this.gateway.start();
+    this.isRunning = true;
+  }
+
+  async reloadWithoutDevices(): Promise<void> {
+    const { config } = this.#options.plan;
+    await this.gateway.reload({
+      config: { ...config, buses: {}, devices: {} },
+      file: 'sim.yaml',
+      folder: '.',
+      journalPath: this.#options.path,
+      secrets: NO_SECRETS,
+    });
+  }
+
+  accept(end: End, remoteAddress: string): boolean {
+    const transport = new LocalTransport(end, remoteAddress, this.process, this.#chance);
+    const user = this.gateway.accept(transport);
+    if (user === undefined) {
+      end.destroy();
+      return false;
+    }
+    this.#ends.add(end);
+    transport.serve(user);
+    return true;
+  }
+
+  /** The kernel closes what the process had open. @param torn the files are left as they lie, WAL and all */
+  reap(torn: boolean): void {
+    this.isRunning = false;
+    for (const end of this.#ends) end.destroy();
+    const { path } = this.#options;
+    const files = [path, `${path}-wal`].filter((file) => torn && existsSync(file));
+    for (const file of files) copyFileSync(file, `${file}.kept`);
+    this.storage.crash();
+    for (const file of files) copyFileSync(`${file}.kept`, file);
+  }
+
+  #commitLater(carryOut: () => void): void {
+    const { plan, disk } = this.#options;
+    const delayMs = this.#chance.between(...plan.diskDelayMs) + disk().slowMs;
+    this.process.at(this.process.monotonicMs() + delayMs, carryOut);
+  }
+
+  /** Asked before each commit. It may be the last thing that happens, or the last before the process dies. */
+  #fault(): { readonly code: string; readonly reason: string } | undefined {
+    if (!this.process.act()) return { code: 'SQLITE_IOERR', reason: 'nobody is there any more' };
+    if (this.#options.disk().isFull) return { code: 'SQLITE_FULL', reason: 'database or disk is full' };
+    // Dead from here on: the commit is done, and nobody is told.
+    this.process.act();
+    return undefined;
+  }
+
+  readonly #dial: Dial = (server, _tls, events) => {
+    const { process } = this;
+    const dialled = this.#options.dial(server.url);
+    const later = (run: () => void): void =>
+      void process.at(process.monotonicMs() + this.#chance.between(0.1, 5), run);
+    if (dialled === 'refused') {
+      later(() => events.closed(Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })));
+      return { write: () => true, end: () => undefined, destroy: () => undefined };
+    }
+    const { end } = dialled;
+    this.#ends.add(end);
+    end.user = {
+      data: (bytes) => process.isDead || events.data(bytes),
+      closed: (fault) => {
+        this.#ends.delete(end);
+        if (!process.isDead) events.closed(fault);
+      },
+    };
+    end.whenOpen(() => {
+      if (!process.isDead && !end.isClosed) events.opened();
+    });
+    return {
+      write: (bytes) => {
+        if (!process.act()) return true;
+        end.write(bytes);
+        if (!this.#chance.is(0.1)) return true;
+        later(() => end.isClosed || events.drained());
+        return false;
+      },
+      end: () => process.isDead || end.end(),
+      destroy: () => process.isDead || end.destroy(),
+    };
+  };
+}
+
+class LocalTransport implements Transport {
+  readonly remoteAddress: string;
+  pendingBytes = 0;
+  readonly #end: End;
+  readonly #process: SimProcess;
+  readonly #chance: Chance;
+  #user: TransportUser | undefined;
+  #unread: Uint8Array[] | undefined;
+
+  constructor(end: End, remoteAddress: string, process: SimProcess, chance: Chance) {
+    this.#end = end;
+    this.remoteAddress = remoteAddress;
+    this.#process = process;
+    this.#chance = chance;
+  }
+
+  serve(user: TransportUser): void {
+    this.#user = user;
+    this.#end.user = {
+      data: (bytes) => this.#data(bytes),
+      closed: () => {
+        if (!this.#process.isDead) user.closed();
+      },
+    };
+  }
+
+  write(bytes: Uint8Array): boolean {
+    if (!this.#process.act()) return true;
+    this.#end.write(bytes);
+    if (!this.#chance.is(0.1)) return true;
+    this.pendingBytes += bytes.length;
+    this.#process.at(this.#process.monotonicMs() + this.#chance.between(0.1, 20), () => {
+      this.pendingBytes = 0;
+      if (!this.#end.isClosed) this.#user?.drained();
+    });
+    return false;
+  }
+
+  end(): void {
+    if (!this.#process.isDead) this.#end.end();
+  }
+
+  destroy(): void {
+    if (!this.#process.isDead) this.#end.destroy();
+  }
+
+  pause(): void {
+    this.#unread ??= [];
+  }
+
+  resume(): void {
+    const unread = this.#unread ?? [];
+    this.#unread = undefined;
+    // As a socket does: not within the call.
+    this.#process.at(this.#process.monotonicMs(), () => {
+      for (const bytes of unread) this.#data(bytes);
+    });
+  }
+
+  #data(bytes: Uint8Array): void {
+    if (this.#process.isDead) return;
+    if (this.#unread !== undefined) this.#unread.push(bytes);
+    else this.#user?.received(bytes);
+  }
+}
+
+/** The real journal, whose door is watched: what it takes, the oracle writes down. */
+class WatchedStorage extends InlineStorage {
+  readonly #oracle: Oracle;
+  readonly #process: SimProcess;
+  readonly #mutation: Mutation | undefined;
+  readonly #saved = new Map<string, Uint8Array>();
+  #saves = 0;
+
+  constructor(options: InlineOptions, oracle: Oracle, process: SimProcess, mutation: Mutation | undefined) {
+    super(options);
+    this.#oracle = oracle;
+    this.#process = process;
+    this.#mutation = mutation;
+  }
+
+  override async start(): Promise<void> {
+    await super.start();
+    if (this.#process.isDead) return;
+    const wrong = this.#oracle.opened(this.head);
+    if (wrong !== undefined) throw new Error(wrong);
+  }
+
+  override append(
+    content: Content,
+    routes: readonly number[],
+    acceptedAtMs: number,
+    urgent: boolean,
+  ): boolean {
+    const taken = super.append(content, routes, acceptedAtMs, urgent);
+    if (!taken || this.#process.isDead) return taken;
+    const known = routes.map((id) => {
+      const route = this.route(id);
+      if (route === undefined) throw new Error(`route ${id} is not known`);
+      return route;
+    });
+    this.#oracle.took(content, known, acceptedAtMs);
+    return true;
+  }
+
+  override afterCommit(then: (head: number) => void): void {
+    if (this.#mutation === 'early-acknowledgement') queueMicrotask(() => then(this.head));
+    else super.afterCommit(then);
+  }
+
+  override saveBridge(name: string, state: Uint8Array, moved: { delivered: number; lost: number }): void {
+    this.#saves += 1;
+    const before = this.#saved.get(name);
+    this.#saved.set(name, new Uint8Array(state));
+    const isThis = this.#saves % 4 === 0;
+    if (this.#mutation === 'stale-bridge-state' && before !== undefined && isThis) {
+      super.saveBridge(name, before, moved);
+    } else if (this.#mutation === 'wrong-ledger' && isThis) {
+      super.saveBridge(name, state, { ...moved, delivered: moved.delivered + 1 });
+    } else if (this.#mutation !== 'forgotten-save' || !isThis) {
+      super.saveBridge(name, state, moved);
+    }
+  }
+}
+
+function logTo(tell: (what: string) => void): Log {
+  const at =
+    (level: string) =>
+    (fields: object, sentence: string): void =>
+      tell(`${level}: ${sentence} ${JSON.stringify(fields)}`);
+  return { error: at('error'), warn: at('warn'), info: at('info'), debug: at('debug') };
+}
+
+function oneTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+function printOf(lines: readonly string[]): number {
+  let print = 0;
+  for (const line of lines) {
+    for (let at = 0; at < line.length; at += 1) print = (Math.imul(print, 31) + line.charCodeAt(at)) | 0;
+  }
+  return print >>> 0;
+}
