@@ -177,7 +177,7 @@ test('more open messages than the Receive Maximum in CONNACK end the connection,
 });
 
 async function openMessages(client: RawClient): Promise<Published[]> {
-  return (await client.fence()).filter((one) => one.type === 'publish');
+  return (await bench.arrived(client)).filter((one) => one.type === 'publish');
 }
 
 for (const maximum of [1, 2, 5]) {

@@ -190,7 +190,7 @@ test('a session is kept until its Session Expiry Interval has passed, and not lo
   }
   const { client, connack } = await bench.connectKept(short);
   expect(connack.sessionPresent).toBe(false);
-  expect(await client.fence()).toEqual([]);
+  expect(await bench.arrived(client)).toEqual([]);
 });
 
 test('DISCONNECT may shorten the Session Expiry Interval to nothing [MQTT5-4.1.0-2]', async () => {

@@ -212,7 +212,7 @@ test('a QoS 2 delivery whose member comes back with Clean Start 1 goes to nobody
   const { at } = await chosen(members, topic);
   (members[at] as RawClient).reset();
   const fresh = await bench.client({ clientId: ids[at] as string });
-  expect(await fresh.fence()).toEqual([]);
+  expect(await bench.arrived(fresh)).toEqual([]);
   expect(await received([members[1 - at] as RawClient], topic)).toEqual([[]]);
 });
 

@@ -25,7 +25,7 @@ async function windowed(
 }
 
 const arrived = async (client: RawClient): Promise<Published[]> =>
-  (await client.fence()).filter((packet): packet is Published => packet.type === 'publish');
+  (await bench.arrived(client)).filter((packet): packet is Published => packet.type === 'publish');
 
 for (const qos of [1, 2]) {
   test(`no more QoS ${qos} messages are open than the client's Receive Maximum [MQTT5-4.9.0-1] [MQTT5-4.9.0-2]`, async () => {

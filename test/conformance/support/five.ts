@@ -1,9 +1,10 @@
 /** A peer whose clients speak 5.0, and what nearly every test of that version asks of it. */
 import type { Connect } from './build.js';
-import { subscribed } from './flow.js';
+import { published, subscribed } from './flow.js';
 import { type Bench, type Connected, type PeerOptions, usePeer } from './peer.js';
 import { type Given, P } from './property.js';
 import type { RawClient } from './raw-client.js';
+import type { ServerPacket } from './read.js';
 
 export function usePeer5(options: PeerOptions = {}): Five {
   return new Five(usePeer(options));
@@ -41,6 +42,16 @@ export class Five {
 
   async kept(clientId: string, options: Connect = {}): Promise<RawClient> {
     return (await this.connectKept(clientId, options)).client;
+  }
+
+  /**
+   * What has come to the client once everything is saved that had to be before: a server that writes before it sends
+   * acknowledges a retained message only behind it.
+   */
+  async arrived(client: RawClient): Promise<ServerPacket[]> {
+    const kept = { topic: this.unique('saved'), qos: 1, retain: true, payload: 'x' };
+    await published(await this.client(), kept);
+    return client.fence();
   }
 
   /** Two seconds go by on the peer's clock: so long it holds back a Will with that delay. */

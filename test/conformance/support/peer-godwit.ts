@@ -13,8 +13,7 @@ import { SCRAM_USERS, verifierOf } from './scram.js';
 
 /** Our broker in this process with a journal of its own, real sockets and real time. */
 export class GodwitPeer implements Peer {
-  /** Sessions are in memory only so far. */
-  readonly keepsSessions = false;
+  readonly keepsSessions = true;
   webSocketPort: number | undefined;
   port = 0;
   readonly #config: BrokerConfig;
