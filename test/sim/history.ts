@@ -99,7 +99,15 @@ class History {
     this.#link = new Network({ clock, chance: this.#chance.fork(), delayMs: this.#plan.linkDelayMs });
     this.#local = new Network({ clock, chance: this.#chance.fork(), delayMs: [0.02, 2] });
     for (const [url, character] of this.#plan.servers) {
-      this.#servers.set(url, new Upstream(url, character, () => clock.monotonicMs()));
+      this.#servers.set(
+        url,
+        new Upstream(
+          url,
+          character,
+          () => clock.monotonicMs(),
+          (what) => this.#tell(what),
+        ),
+      );
     }
   }
 
@@ -193,7 +201,7 @@ class History {
 
   #dialLocal(n: number): End | undefined {
     const life = this.#life;
-    if (life === undefined || life.process.isDead) return undefined;
+    if (life === undefined || life.process.isDead || !life.isRunning) return undefined;
     const [near, far] = this.#local.connect();
     return life.accept(far, `10.0.0.${n + 1}`) ? near : undefined;
   }

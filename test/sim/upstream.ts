@@ -23,6 +23,8 @@ export interface Arrival {
   readonly clientId: string;
   /** Counts the sessions that the server began for this client. */
   readonly session: number;
+  /** How many CONNECTs in it were followed by nothing: their client may never have heard CONNACK. */
+  readonly doubts: number;
   readonly topic: string;
   readonly payload: Uint8Array;
   readonly qos: QoS;
@@ -37,6 +39,7 @@ interface Session {
   readonly received: Map<number, PublishPacket>;
   readonly filters: Set<string>;
   connection: Connection | undefined;
+  doubts: number;
 }
 
 export class Upstream {
@@ -51,12 +54,14 @@ export class Upstream {
   quota: 'free' | 'exceeded' = 'free';
   sessionsLost = 0;
   connects = 0;
+  readonly tell: (what: string) => void;
   readonly #nowMs: () => number;
   readonly #sessions = new Map<string, Session>();
   readonly #connections = new Set<Connection>();
   #sessionNumber = 0;
 
-  constructor(name: string, character: UpstreamCharacter, nowMs: () => number) {
+  constructor(name: string, character: UpstreamCharacter, nowMs: () => number, tell: (what: string) => void) {
+    this.tell = tell;
     this.name = name;
     this.character = character;
     this.#nowMs = nowMs;
@@ -81,6 +86,7 @@ export class Upstream {
     this.#connections.delete(connection);
     const { session } = connection;
     if (session === undefined) return;
+    if (!connection.wasHeard) session.doubts += 1;
     if (session.connection === connection) session.connection = undefined;
     if (connection.sessionEnds && this.#sessions.get(connection.clientId) === session) {
       this.#sessions.delete(connection.clientId);
@@ -98,6 +104,7 @@ export class Upstream {
       received: new Map(),
       filters: new Set(),
       connection: undefined,
+      doubts: 0,
     };
     session.connection = connection;
     this.#sessions.set(packet.clientId, session);
@@ -109,6 +116,7 @@ export class Upstream {
       server: this.name,
       clientId: connection.clientId,
       session: connection.session?.number ?? 0,
+      doubts: connection.session?.doubts ?? 0,
       topic: packet.topic,
       payload: packet.payload,
       qos: packet.qos,
@@ -122,6 +130,8 @@ export class Upstream {
 class Connection implements EndUser {
   session: Session | undefined;
   sessionEnds = false;
+  /** The client has said something after CONNACK, so it has heard it. */
+  wasHeard = false;
   clientId = '';
   readonly #end: End;
   readonly #server: Upstream;
@@ -164,10 +174,12 @@ class Connection implements EndUser {
   }
 
   #send(packet: Packet, arrived?: () => void): void {
+    this.#server.tell(`${this.#server.name} sends ${told(packet)}`);
     this.#end.write(encode(packet, this.#isV5 ? 5 : 4), arrived);
   }
 
   #handle(packet: Packet): void {
+    this.#server.tell(`${this.#server.name} hears ${told(packet)}`);
     if (packet.type === 'connect') this.#connect(packet);
     else if (this.session === undefined) this.#server.broken.push(`${packet.type} came before CONNECT`);
     else this.#handleIn(this.session, packet);
@@ -201,6 +213,7 @@ class Connection implements EndUser {
   }
 
   #handleIn(session: Session, packet: Packet): void {
+    this.wasHeard = true;
     switch (packet.type) {
       case 'publish':
         this.#publish(session, packet);
@@ -284,5 +297,22 @@ class Connection implements EndUser {
       }
     }
     this.#send({ type: 'pubrec', packetIdentifier, reasonCode: ReasonCode.success });
+  }
+}
+
+function told(packet: Packet): string {
+  const { type } = packet;
+  switch (type) {
+    case 'connect':
+      return `CONNECT ${packet.protocolVersion} ${packet.cleanStart ? 'clean' : ''}`;
+    case 'connack':
+      return `CONNACK ${packet.reasonCode} ${packet.sessionPresent ? 'present' : ''}`;
+    case 'publish': {
+      const seq = new Map(packet.properties?.userProperties ?? []).get('seq') ?? '';
+      const text = Buffer.from(packet.payload).toString().replace(/\.+$/, '');
+      return `PUBLISH ${packet.packetIdentifier ?? ''} QoS ${packet.qos}${packet.dup ? ' DUP' : ''} ${packet.topic} seq ${seq} ${text}`;
+    }
+    default:
+      return `${type.toUpperCase()} ${'packetIdentifier' in packet ? packet.packetIdentifier : ''} ${'reasonCode' in packet ? packet.reasonCode : ''}`;
   }
 }
