@@ -23,6 +23,7 @@ import type { SampleSet } from '../core/sample.js';
 import type { BrokerSnapshot } from '../core/snapshot.js';
 import { VERSION } from '../core/version.js';
 import { encodePayload } from '../mapping/payload.js';
+import { type ReasonCode, reasonName } from '../mqtt/reason-code.js';
 import type { Storage } from '../storage/storage.js';
 import { AccessControl } from './access-control.js';
 import { AddressGuard, type Span } from './address-guard.js';
@@ -198,8 +199,9 @@ export class Broker implements Part {
       },
       sessionsMoved: () => this.#arm(),
       gone: (connection) => this.#gone(connection),
-      report: (connection, what, why) => this.#report(connection, what, why),
-      transgressed: (client, address, why) => this.#refusals.count(why, { client, address }),
+      report: (connection, what, why, reasonCode) => this.#report(connection, what, why, reasonCode),
+      transgressed: (client, address, reasonCode, why) =>
+        this.#refusals.count(reasonName(reasonCode), { why, client, address }),
     };
     this.#certificates = new CertificateWatch(clock, log);
     this.#listeners = config.listeners.map(
@@ -348,7 +350,7 @@ export class Broker implements Part {
   #refusedEarly(address: string, why: string): void {
     this.#counters.connectionsRefused += 1;
     this.#options.log.debug({ address, why }, 'Client refused');
-    this.#refusals.count(why, { address });
+    this.#refusals.count('handshake', { why, address });
   }
 
   /** A client's stream, whatever listener it came in by. Undefined: there are too many, it is to be closed. */
@@ -463,7 +465,7 @@ export class Broker implements Part {
     });
   }
 
-  #report(connection: Connection, what: Reported, why: string): void {
+  #report(connection: Connection, what: Reported, why: string, reasonCode?: ReasonCode): void {
     if (what === 'disconnected') this.#admitted.delete(connection);
     const { clientId, remoteAddress } = connection;
     const { log } = this.#options;
@@ -474,8 +476,10 @@ export class Broker implements Part {
       log.debug({ client: clientId, why }, 'Client disconnected');
     } else {
       log.debug({ client: clientId, address: remoteAddress, why }, 'Client refused');
-      if (this.#running && what === 'refused')
-        this.#refusals.count(why, { client: clientId, address: remoteAddress });
+      if (this.#running && what === 'refused') {
+        const reason = reasonCode === undefined ? 'no CONNECT' : reasonName(reasonCode);
+        this.#refusals.count(reason, { why, client: clientId, address: remoteAddress });
+      }
     }
   }
 

@@ -62,9 +62,10 @@ export interface Surroundings {
   /** Sessions' deadlines may have moved. */
   sessionsMoved(): void;
   gone(connection: Connection): void;
-  report(connection: Connection, what: Reported, why: string): void;
+  /** `reasonCode`: of a refusal, where there is one. */
+  report(connection: Connection, what: Reported, why: string, reasonCode?: ReasonCode): void;
   /** A connected client did what it may not, and is cut off or denied it. */
-  transgressed(clientId: string, remoteAddress: string, why: string): void;
+  transgressed(clientId: string, remoteAddress: string, reasonCode: ReasonCode, why: string): void;
 }
 
 /** `throttled`: refused for what its address did, of which the guard tells. */
@@ -569,11 +570,11 @@ export class Connection implements TransportUser, Publisher {
     } else if (protocolLevel !== undefined) {
       // Readable by every version [MQTT311-3.1.2-2].
       this.#outbox.packet(new Uint8Array([0x20, 2, 0, 1]));
-      this.#refuseSilently(why);
+      this.#refuseSilently(why, reasonCode);
     } else if (this.#decoder.protocolVersion === 5) {
       this.#refuse(5, reasonCode, why);
     } else {
-      this.#refuseSilently(why);
+      this.#refuseSilently(why, reasonCode);
     }
   }
 
@@ -589,13 +590,14 @@ export class Connection implements TransportUser, Publisher {
       this.#maximumPacketSize,
     );
     if (bytes !== undefined) this.#outbox.packet(bytes);
-    this.#refuseSilently(why, reasonCode === ReasonCode.connectionRateExceeded ? 'throttled' : 'refused');
+    this.#refuseSilently(why, reasonCode);
   }
 
-  #refuseSilently(why: string, what: 'refused' | 'throttled' = 'refused'): void {
+  #refuseSilently(why: string, reasonCode?: ReasonCode): void {
     if (this.#state === 'closing' || this.#state === 'closed') return;
     this.#around.counters.connectionsRefused += 1;
-    this.#around.report(this, what, why);
+    const what = reasonCode === ReasonCode.connectionRateExceeded ? 'throttled' : 'refused';
+    this.#around.report(this, what, why, reasonCode);
     this.#end();
   }
 
@@ -607,7 +609,7 @@ export class Connection implements TransportUser, Publisher {
       this.#send({ type: 'disconnect', reasonCode, properties });
     }
     if (!NO_TRANSGRESSION.has(reasonCode)) {
-      this.#around.transgressed(this.clientId, this.remoteAddress, why);
+      this.#around.transgressed(this.clientId, this.remoteAddress, reasonCode, why);
     }
     this.#leave(false, why);
     this.#end();

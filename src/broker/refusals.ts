@@ -7,7 +7,7 @@ import type { Log } from '../core/log.js';
 
 /** Quiet for so long, it is over. */
 const QUIET_MS = 600_000;
-/** Reasons are sentences of ours, of which there are few; this bounds what a mistake in that would cost. */
+/** Reasons are Reason Codes and a few words of ours; this bounds what a mistake in that would cost. */
 const SPANS_MAX = 100;
 
 interface Span {
@@ -27,18 +27,18 @@ export class Refusals {
     this.#log = log;
   }
 
-  /** `fields`: of the client, told of the first one only. */
-  count(why: string, fields: object): void {
+  /** `reason`: one of a few; `fields`: of the client, told of the first one only. */
+  count(reason: string, fields: object): void {
     const nowMs = this.#clock.monotonicMs();
-    const span = this.#spans.get(why);
+    const span = this.#spans.get(reason);
     if (span !== undefined) {
       span.lastMs = nowMs;
       span.count += 1;
       return;
     }
     if (this.#spans.size >= SPANS_MAX) return;
-    this.#spans.set(why, { beganMs: nowMs, lastMs: nowMs, count: 1 });
-    this.#log.warn({ why, ...fields }, 'A client was refused; more for the same reason are only counted');
+    this.#spans.set(reason, { beganMs: nowMs, lastMs: nowMs, count: 1 });
+    this.#log.warn({ reason, ...fields }, 'A client was refused; more for the same reason are only counted');
     this.#arm();
   }
 
@@ -60,13 +60,13 @@ export class Refusals {
 
   #end(): void {
     const nowMs = this.#clock.monotonicMs();
-    for (const [why, { beganMs, lastMs, count }] of this.#spans) {
+    for (const [reason, { beganMs, lastMs, count }] of this.#spans) {
       if (nowMs - lastMs < QUIET_MS) continue;
-      this.#spans.delete(why);
+      this.#spans.delete(reason);
       // Of a single one everything was said.
       if (count === 1) continue;
       const forMs = Math.round(lastMs - beganMs);
-      this.#log.info({ why, count, forMs }, 'No more clients are refused for this reason');
+      this.#log.info({ reason, count, forMs }, 'No more clients are refused for this reason');
     }
   }
 }

@@ -28,7 +28,7 @@ export function subscribe(
     readonly keeper: Keeper | undefined;
     readonly capabilities: { readonly maximumQoS: QoS };
     readonly counters: Counters;
-    transgressed(clientId: string, remoteAddress: string, why: string): void;
+    transgressed(clientId: string, remoteAddress: string, reasonCode: ReasonCode, why: string): void;
   },
 ): Granted {
   const { exchange, authorizer, maximumSubscriptions, keeper, capabilities } = around;
@@ -58,7 +58,8 @@ export function subscribe(
       (session.kept !== undefined && keeper?.hasRoom === false);
     if (full && !session.subscriptions.has(topicFilter)) {
       around.counters.subscriptionsRefused += 1;
-      around.transgressed(identity.clientId, '', 'broker.limits.max_subscriptions is reached');
+      const why = 'broker.limits.max_subscriptions is reached';
+      around.transgressed(identity.clientId, '', ReasonCode.quotaExceeded, why);
       reasonCodes.push(ReasonCode.quotaExceeded);
       continue;
     }

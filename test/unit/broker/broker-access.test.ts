@@ -582,7 +582,7 @@ describe('one address', () => {
     expect(await from('10.0.0.1', {})).toMatchObject([refused]);
     expect(lines).toEqual([
       [
-        { address: '10.0.0.1', client: 'x', why: 'not authorized' },
+        { reason: expect.stringContaining('(0x8'), address: '10.0.0.1', client: 'x', why: 'not authorized' },
         'A client was refused; more for the same reason are only counted',
       ],
       [{ address: '10.0.0.1' }, 'Too many logins failed from an address; it is refused for a time'],

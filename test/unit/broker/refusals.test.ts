@@ -12,11 +12,11 @@ test('the first client is named, the others are counted, and the end is told aft
     clock.advance(1000);
   }
   expect(log.said).toMatchObject([
-    { level: 'warn', fields: { why: 'too many sockets', address: '10.0.0.0' } },
+    { level: 'warn', fields: { reason: 'too many sockets', address: '10.0.0.0' } },
   ]);
   clock.advance(601_000);
   expect(log.said.slice(1)).toMatchObject([
-    { level: 'info', fields: { why: 'too many sockets', count: 2000, forMs: 1_999_000 } },
+    { level: 'info', fields: { reason: 'too many sockets', count: 2000, forMs: 1_999_000 } },
   ]);
   refusals.count('too many sockets', { address: 'later' });
   expect(log.said).toHaveLength(3);
@@ -34,7 +34,7 @@ test('each reason has its own span, one alone is told once, and stopping leaves 
   clock.advance(400_000);
   expect(log.said).toHaveLength(2);
   clock.advance(400_000);
-  expect(log.said.slice(2)).toMatchObject([{ level: 'info', fields: { why: 'b', count: 2 } }]);
+  expect(log.said.slice(2)).toMatchObject([{ level: 'info', fields: { reason: 'b', count: 2 } }]);
   refusals.count('a', {});
   refusals.count('a', {});
   refusals.stop();
