@@ -10,7 +10,7 @@
  */
 import type { BridgeConfig } from '../config/schema.js';
 import type { Clock, Timer } from '../core/clock.js';
-import { reasonOf } from '../core/error.js';
+import { GodwitError, reasonOf } from '../core/error.js';
 import type { Log } from '../core/log.js';
 import type { Message } from '../core/message.js';
 import type { Part } from '../core/part.js';
@@ -33,6 +33,7 @@ import { NewestSent } from './newest-sent.js';
 import { TURN_BYTES } from './output.js';
 import { OwnStatus } from './own-status.js';
 import { Pacing } from './pacing.js';
+import { parseProxy } from './proxy.js';
 import { PublishWriter, userProperty } from './publish-writer.js';
 import { etaSeconds, Rate } from './rate.js';
 import { Replay, type ReplayWire } from './replay.js';
@@ -40,7 +41,7 @@ import type { ReplayJobs } from './replay-job.js';
 import { Saver } from './saver.js';
 import type { ServerUrl } from './server-url.js';
 import { HIGH, LIVE, type StreamId } from './stream.js';
-import { type Dial, dial, type TlsSecrets } from './transport.js';
+import { type Dial, dial, type TlsSecrets, type Way } from './transport.js';
 
 export interface BridgeOptions {
   readonly name: string;
@@ -223,6 +224,7 @@ export class Bridge implements Part {
         bridge: name,
         config,
         secrets: this.#options.secrets,
+        way: wayOf(config, this.#options.secrets.tls),
         clientId,
         dial: this.#options.dial ?? dial,
         clock,
@@ -582,6 +584,24 @@ export class Bridge implements Part {
     if (this.#parts === undefined) throw new Error('the bridge has not been started');
     return this.#parts;
   }
+}
+
+function wayOf(config: BridgeConfig, tls: TlsSecrets | undefined): Way {
+  const proxy = config.proxy === undefined ? undefined : parseProxy(config.proxy);
+  if (config.proxy !== undefined && proxy === undefined) {
+    // Not shown: it may carry a password.
+    throw new GodwitError(
+      'BRIDGE_PROXY',
+      'The proxy is no URL of one: write http://HOST:PORT or socks5://HOST:PORT, and %25 for a % in its password',
+    );
+  }
+  const { alpn, servername } = config.tls ?? {};
+  return {
+    ...(tls !== undefined && { tls }),
+    ...(alpn !== undefined && { alpn }),
+    ...(servername !== undefined && { serverName: servername }),
+    ...(proxy !== undefined && { proxy }),
+  };
 }
 
 interface Parts {

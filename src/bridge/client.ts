@@ -14,11 +14,11 @@ import { ReasonCode } from '../mqtt/reason-code.js';
 import { connackFault, disconnectFault, type Fault, socketFault } from './fault.js';
 import { Output } from './output.js';
 import type { ServerUrl } from './server-url.js';
-import type { Dial, TlsSecrets, Transport } from './transport.js';
+import type { Dial, Transport, Way } from './transport.js';
 
 export interface ClientOptions {
   readonly server: ServerUrl;
-  readonly tls: TlsSecrets | undefined;
+  readonly way: Way;
   readonly connect: ConnectPacket;
   readonly dial: Dial;
   readonly clock: Clock;
@@ -63,7 +63,7 @@ export class Client {
   }
 
   open(): void {
-    const { clock, dial, server, tls } = this.#options;
+    const { clock, dial, server, way } = this.#options;
     this.#timer = clock.at(clock.monotonicMs() + CONNECT_TIMEOUT_MS, () =>
       this.close({
         kind: 'timeout',
@@ -73,7 +73,7 @@ export class Client {
             : `${server.host}:${server.port} did not answer within ${CONNECT_TIMEOUT_MS / 1000} s`,
       }),
     );
-    this.#transport = dial(server, tls, {
+    this.#transport = dial(server, way, {
       opened: () => this.#opened(),
       data: (chunk) => this.#data(chunk),
       drained: () => this.#drained(),

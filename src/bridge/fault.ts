@@ -10,6 +10,7 @@ export type FaultKind =
   | 'unreachable'
   | 'timeout'
   | 'tls'
+  | 'proxy'
   | 'clock'
   | 'not-accepted'
   | 'taken-over'
@@ -78,6 +79,8 @@ export function socketFault(error: Error | undefined, server: ServerUrl, wasConn
             ? `the name ${server.host} does not exist in DNS`
             : `the name ${server.host} could not be resolved (${code}); is there a network and a name server?`,
       };
+    case 'ERR_PROXY':
+      return { kind: 'proxy', sentence: `${where} cannot be reached: ${error.message}` };
     case 'ECONNREFUSED':
       return { kind: 'refused', sentence: `${where} refused the connection; is the server running?` };
     case 'ENETUNREACH':

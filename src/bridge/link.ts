@@ -17,12 +17,13 @@ import { Client } from './client.js';
 import { type Fault, isBusy } from './fault.js';
 import { RECEIVE_MAXIMUM } from './incoming.js';
 import { parseServerUrl, referredServer, type ServerUrl } from './server-url.js';
-import type { Dial, TlsSecrets, Transport } from './transport.js';
+import type { Dial, Transport, Way } from './transport.js';
 
 export interface LinkOptions {
   readonly bridge: string;
   readonly config: BridgeConfig;
-  readonly secrets: { readonly password?: string; readonly tls?: TlsSecrets };
+  readonly secrets: { readonly password?: string };
+  readonly way: Way;
   readonly clientId: string;
   readonly dial: Dial;
   readonly clock: Clock;
@@ -176,7 +177,7 @@ export class Link {
     const client = new Client(
       {
         server,
-        tls: this.#options.secrets.tls,
+        way: this.#options.way,
         connect: this.#connectPacket(wipe),
         dial: this.#options.dial,
         clock: this.#options.clock,
@@ -320,14 +321,14 @@ export class Link {
   }
 
   #tryFirst(): void {
-    const { dial, secrets, settle } = this.#options;
+    const { dial, settle, way } = this.#options;
     const [first] = this.#servers;
     const client = this.#client;
     if (first === undefined || client === undefined) return;
     let reached = false;
     this.#endReturn();
     this.#awaitReturn();
-    this.#probe = dial(first, secrets.tls, {
+    this.#probe = dial(first, way, {
       opened: () => {
         reached = true;
         this.#endReturn();

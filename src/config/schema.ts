@@ -328,6 +328,8 @@ const receiveSchema = z.strictObject({
   qos: qos.default(1).describe('Quality of Service of the subscription.'),
 });
 
+const PROXY = 'http://USER:PASSWORD@HOST:PORT or socks5://USER:PASSWORD@HOST:PORT, the user optional';
+
 export const bridgeSchema = z.strictObject({
   servers: z
     .array(url(describeServerUrl, 'mqtt://HOST:PORT or mqtts://HOST:PORT'))
@@ -348,9 +350,26 @@ export const bridgeSchema = z.strictObject({
       ca: file('PEM file of the authorities to trust, instead of the well-known ones.'),
       cert: file('PEM file of the client certificate.'),
       key: file('PEM file of its private key.'),
+      servername: text('a host name')
+        .optional()
+        .describe(
+          'The name to ask for and to find in the certificate, where the server is reached by another.',
+        ),
+      alpn: z
+        .array(text('the name of a protocol').max(255))
+        .min(1)
+        .optional()
+        .describe('Protocols to offer by ALPN, such as mqtt or x-amzn-mqtt-ca on port 443.'),
     })
     .optional()
     .describe('For mqtts:// servers.'),
+  proxy: z
+    .string({ error: PROXY })
+    .regex(/^(http|socks5):\/\/([^\s/?#@]+@)?(\[[0-9a-fA-F:.]+\]|[^\s/?#@:]+)(:\d{1,5})?\/?$/, {
+      error: PROXY,
+    })
+    .optional()
+    .describe('The way out where there is no other: an HTTP proxy that allows CONNECT, or SOCKS5.'),
   keepalive: duration(1000, 65_535_000)
     .prefault('60s')
     .describe('A silent link is found to be dead after about this time.'),

@@ -167,7 +167,7 @@ export class Client {
       const upstream: Upstream = new Upstream(
         {
           server: parseServerUrl(this.#options.url),
-          tls: this.#options.tls,
+          way: this.#options.tls === undefined ? {} : { tls: this.#options.tls },
           connect: connectPacket({ ...this.#options, clientId: this.#clientId }, cleanStart, {
             receiveMaximum: RECEIVE_MAXIMUM,
             maximumPacketSize: MAXIMUM_PACKET_SIZE,
