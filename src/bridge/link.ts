@@ -13,6 +13,7 @@ import type { BridgeSnapshot } from '../core/snapshot.js';
 import type { ConnackPacket, ConnectPacket, Packet, Will } from '../mqtt/packet.js';
 import { ReasonCode } from '../mqtt/reason-code.js';
 import { Backoff } from './backoff.js';
+import { CertificateAge } from './certificate-age.js';
 import { Client } from './client.js';
 import { type Fault, isBusy } from './fault.js';
 import { RECEIVE_MAXIMUM } from './incoming.js';
@@ -84,12 +85,15 @@ export class Link {
   #returnTimer: Timer | undefined;
   #probe: Transport | undefined;
   #returning = false;
+  readonly #certificate: CertificateAge | undefined;
   #stopping = false;
   #onClosed: (() => void) | undefined;
 
   constructor(options: LinkOptions, events: LinkEvents) {
     this.#options = options;
     this.#events = events;
+    const cert = options.way.tls?.cert;
+    if (cert !== undefined) this.#certificate = new CertificateAge(cert);
     this.#backoff = new Backoff(options.config.backoff, options.random);
   }
 
@@ -163,6 +167,9 @@ export class Link {
     );
     this.#redirections = 0;
     this.#awaitReturn();
+    const days = this.#certificate?.toTell(clock.wallMs(), nowMs);
+    if (days === undefined) return;
+    log.warn({ bridge, days }, 'Client certificate expires soon; put a new one in place of tls.cert');
   }
 
   #connect(): void {
