@@ -6,11 +6,13 @@
 import { checkBridges } from './check-bridges.js';
 import { checkBroker } from './check-broker.js';
 import { checkDevices } from './check-devices.js';
+import { checkJournal } from './check-journal.js';
 import { checkMappings } from './check-mappings.js';
 import type { Report } from './report.js';
 
 export function checkSemantics(report: Report): void {
   checkBroker(report);
+  checkJournal(report);
   checkDevices(report);
   checkMappings(report);
   checkBridges(report);

@@ -9,6 +9,7 @@ import { routeFor } from '../bridge/forward.js';
 import type { Dial } from '../bridge/transport.js';
 import { Broker } from '../broker/broker.js';
 import type { Transport, TransportUser } from '../broker/transport.js';
+import { brokerWithin } from '../config/check-journal.js';
 import type { BridgeSecrets, LoadedConfig } from '../config/load.js';
 import type { BridgeConfig, Config } from '../config/schema.js';
 import type { Clock } from '../core/clock.js';
@@ -97,11 +98,12 @@ export class Gateway {
         config: config.journal,
         log,
         clock,
+        clockTrusted: () => this.#trust.trusted,
         onFatal: options.onFatal,
       });
     this.#routing = new RoutingTable(config.journal.record, (route) => this.#storage.routeId(route));
     this.#broker = new Broker({
-      config: config.broker,
+      config: brokerWithin(config),
       access: options.loaded.access ?? {},
       secrets: options.loaded.secrets.listeners,
       storage: this.#storage,

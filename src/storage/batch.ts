@@ -32,6 +32,8 @@ export interface Batch {
   readonly chunks: readonly ChunkSpan[];
   readonly operations: ArrayBuffer;
   readonly operationsBytes: number;
+  /** The time by which history is old; absent while nobody knows it. */
+  readonly ageMs?: number;
   /** Messages for kept sessions; their offsets are known already. */
   readonly spool: SpoolPart | undefined;
 }

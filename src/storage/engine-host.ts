@@ -78,7 +78,7 @@ export class EngineHost {
   idle(wallMs: number): { readonly more: boolean; readonly news?: News } {
     try {
       this.#engine.checkpoint(false);
-      if (!this.#engine.needsMaintenance(wallMs)) return { more: false };
+      if (!this.#engine.needsMaintenance()) return { more: false };
       const more = this.#engine.maintain(wallMs);
       return { more, news: this.#engine.news() };
     } catch (fault) {

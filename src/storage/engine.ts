@@ -41,6 +41,8 @@ export class Engine implements Operations {
   #recount: Recount | undefined;
   #recountAt = 0;
   #head: number;
+  /** As the newest batch had it. */
+  #ageMs: number | undefined;
   #newestMs: number | null;
   readonly #damage: readonly Damage[];
   #damageTold = false;
@@ -112,6 +114,7 @@ export class Engine implements Operations {
 
   /** Makes all of a batch true, or throws and nothing of it is. */
   commit(batch: Batch, wallMs: number): void {
+    this.#ageMs = batch.ageMs;
     const headBefore = this.#head;
     const newestBefore = this.#newestMs;
     const bytes =
@@ -216,7 +219,7 @@ export class Engine implements Operations {
     try {
       this.#losses.begin(wallMs);
       for (const first of this.#damaged) this.#retention.dropDamaged(first);
-      more = this.#retention.trimSlice(wallMs);
+      more = this.#retention.trimSlice(this.#ageMs);
       this.#sql.commit.run();
     } catch (fault) {
       if (this.#database.inTransaction) this.#sql.rollback.run();
@@ -231,8 +234,8 @@ export class Engine implements Operations {
   }
 
   /** Whether a slice of `maintain` has something to do. */
-  needsMaintenance(wallMs: number): boolean {
-    return this.#damaged.length > 0 || this.#retention.isDue(wallMs);
+  needsMaintenance(): boolean {
+    return this.#damaged.length > 0 || this.#retention.isDue(this.#ageMs);
   }
 
   /** Moves the WAL into the database once it is larger than it should be; `all` also gives its space back. */

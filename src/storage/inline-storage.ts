@@ -28,6 +28,7 @@ export interface InlineOptions {
   readonly sessionsBytesMax?: number;
   readonly log?: Log;
   readonly clock?: Clock;
+  readonly clockTrusted?: () => boolean;
   /**
    * True: nothing is committed, and no callback runs, before `commitNow()`. A function: it is given what carries a
    * commit out, to be called when the disk is done.
@@ -60,6 +61,7 @@ export class InlineStorage extends StorageFront {
         limits: frontLimits(settings, options.sessionsBytesMax),
         log: options.log ?? silentLog,
         clock,
+        clockTrusted: options.clockTrusted,
         endOfTurn: (run) => setImmediate(run),
       },
       transport,

@@ -156,7 +156,7 @@ export class Retention {
   }
 
   /** One slice in the background. True: there is more to do. */
-  trimSlice(wallMs: number): boolean {
+  trimSlice(ageMs: number | undefined): boolean {
     if (this.#pagesFree() < this.#pagesWanted()) {
       if (!this.#nothingDelivered) {
         this.#dropDelivered(SLICE_CHUNKS);
@@ -164,15 +164,20 @@ export class Retention {
       }
       if (this.#dropWaiting(SLICE_CHUNKS)) return true;
     }
-    if (wallMs - this.#agedAtMs >= AGE_EVERY_MS || wallMs < this.#agedAtMs) return this.#dropAged(wallMs);
+    if (ageMs !== undefined && this.#isAgeDue(ageMs)) return this.#dropAged(ageMs);
     return this.#shrink();
   }
 
-  isDue(wallMs: number): boolean {
+  /** @param ageMs undefined: nobody knows what time it is, and nothing is too old */
+  isDue(ageMs: number | undefined): boolean {
     const wantsRoom = this.#pagesFree() < this.#pagesWanted();
     if (wantsRoom && (!this.#nothingDelivered || this.#limits.whenFull !== 'drop-newest')) return true;
-    if (wallMs - this.#agedAtMs >= AGE_EVERY_MS || wallMs < this.#agedAtMs) return true;
+    if (ageMs !== undefined && this.#isAgeDue(ageMs)) return true;
     return this.#isTooLarge();
+  }
+
+  #isAgeDue(ageMs: number): boolean {
+    return ageMs - this.#agedAtMs >= AGE_EVERY_MS || ageMs < this.#agedAtMs;
   }
 
   committed(): void {
@@ -359,12 +364,12 @@ export class Retention {
     return true;
   }
 
-  #dropAged(wallMs: number): boolean {
+  #dropAged(ageMs: number): boolean {
     const rows = this.#sql.scan.all(this.#cursors.aged, SLICE_ROWS);
     let dropped = 0;
     for (const row of rows) {
       // Order is the offset: what comes after a young one is young, whatever its clock said.
-      if (row.to_ms >= wallMs - this.#limits.ageMsMax) {
+      if (row.to_ms >= ageMs - this.#limits.ageMsMax) {
         rows.length = 0;
         break;
       }
@@ -374,7 +379,7 @@ export class Retention {
     }
     if (rows.length === SLICE_ROWS) return true;
     this.#cursors.aged = 0;
-    this.#agedAtMs = wallMs;
+    this.#agedAtMs = ageMs;
     return true;
   }
 

@@ -15,6 +15,7 @@ import type { Content } from '../core/record.js';
 import type { Lane, Route } from '../core/route.js';
 import type { JournalSnapshot } from '../core/snapshot.js';
 import { type Account, accountsOf } from './account.js';
+import { AgeClock } from './age-clock.js';
 import type { Batch } from './batch.js';
 import { Dictionary } from './dictionary.js';
 import { FormingBatch } from './forming-batch.js';
@@ -56,6 +57,8 @@ export interface FrontOptions {
   readonly limits: FrontLimits;
   readonly log: Log;
   readonly clock: Clock;
+  /** Whether the wall clock is known to be right; absent: it is. */
+  readonly clockTrusted?: (() => boolean) | undefined;
   /** Calls back when the present synchronous turn is over. */
   readonly endOfTurn: (run: () => void) => void;
 }
@@ -65,6 +68,7 @@ export class StorageFront implements Storage {
   readonly #options: FrontOptions;
   readonly #transport: Transport;
   readonly #routes = new RouteBook();
+  readonly #ageClock = new AgeClock();
   readonly #ledger = new LedgerBook();
   readonly #pairs = new PairBook();
   readonly #bridges = new Map<string, BridgeState>();
@@ -483,7 +487,10 @@ export class StorageFront implements Storage {
   #send(batch: Batch): void {
     const { clock } = this.#options;
     this.#sentAtMs = clock.monotonicMs();
-    this.#transport.commit(batch, clock.wallMs(), (outcome) => this.#done(outcome));
+    const trusted = this.#options.clockTrusted?.() ?? true;
+    const ageMs = this.#ageClock.now(clock.wallMs(), clock.monotonicMs(), trusted);
+    const dated = ageMs === undefined ? batch : { ...batch, ageMs };
+    this.#transport.commit(dated, clock.wallMs(), (outcome) => this.#done(outcome));
   }
 
   #done(outcome: CommitOutcome): void {

@@ -31,6 +31,8 @@ export interface WorkerStorageOptions {
   readonly sessionsBytesMax?: number;
   readonly log: Log;
   readonly clock: Clock;
+  /** Whether the wall clock is known to be right: by a wrong one, nothing is too old. */
+  readonly clockTrusted?: () => boolean;
   /** The worker died: the process must end. */
   readonly onFatal: (fault: Error) => void;
   /** Where the compiled worker is; beside this file unless a test runs from sources. */
@@ -49,6 +51,7 @@ export class WorkerStorage extends StorageFront {
         limits: frontLimits(options.config, options.sessionsBytesMax),
         log: options.log,
         clock: options.clock,
+        clockTrusted: options.clockTrusted,
         endOfTurn: (run) => setImmediate(run),
       },
       new WorkerTransport(options),
