@@ -35,11 +35,24 @@ export function audienceOf(
   return { targets: targetsOf(subscriptions), groups, locals };
 }
 
-/** The same for one alone, shared by all topics that only it receives. */
+/**
+ * One subscription where it is the only one. Those of a session that were granted the same are one object: a hundred
+ * thousand topics that go to fifty sessions need fifty, which stay in the processor's cache.
+ */
 export function targetOf(subscription: Subscription): Target {
-  subscription.alone ??= targetsOf([subscription])[0]!;
-  return subscription.alone;
+  if (subscription.subscriptionIdentifier !== undefined) return targetsOf([subscription])[0]!;
+  const { session, qos, noLocal, retainAsPublished } = subscription;
+  let granted = alike.get(session);
+  if (granted === undefined) {
+    granted = [];
+    alike.set(session, granted);
+  }
+  const options = qos | (noLocal ? 4 : 0) | (retainAsPublished ? 8 : 0);
+  granted[options] ??= targetsOf([subscription])[0]!;
+  return granted[options];
 }
+
+const alike = new WeakMap<Session, Target[]>();
 
 function targetsOf(subscriptions: readonly Subscription[]): Target[] {
   const bySession = new Map<Session, Subscription[]>();

@@ -7,16 +7,18 @@
  * Entries are kept by key (a session, a group's name), so the same filter by the same key replaces [MQTT5-3.8.4-3].
  */
 
+import { SmallMap } from '../core/small-map.js';
+
 /** As mosquitto's limit: a name is matched recursively, and 65,535 slashes fit into one. */
 export const TOPIC_LEVELS_MAX = 200;
 
-interface Node<Key, Entry> {
-  children: Map<string, Node<Key, Entry>> | undefined;
-  entries: Map<Key, Entry> | undefined;
-  below: Map<Key, Entry> | undefined;
+interface Node<Key, Entry extends object | string> {
+  children: SmallMap<string, Node<Key, Entry>> | undefined;
+  entries: SmallMap<Key, Entry> | undefined;
+  below: SmallMap<Key, Entry> | undefined;
 }
 
-export class SubscriptionTree<Key, Entry> {
+export class SubscriptionTree<Key, Entry extends object | string> {
   readonly #root: Node<Key, Entry> = node();
   #size = 0;
 
@@ -26,7 +28,7 @@ export class SubscriptionTree<Key, Entry> {
 
   /** Whether any filter begins with this level. */
   hasBelow(level: string): boolean {
-    return this.#root.children?.has(level) ?? false;
+    return this.#root.children?.get(level) !== undefined;
   }
 
   /** Returns the entry that was replaced. */
@@ -36,7 +38,7 @@ export class SubscriptionTree<Key, Entry> {
     const endsBelow = levels.at(-1) === '#';
     if (endsBelow) levels.pop();
     for (const level of levels) {
-      at.children ??= new Map();
+      at.children ??= new SmallMap();
       let child = at.children.get(level);
       if (child === undefined) {
         child = node();
@@ -44,9 +46,9 @@ export class SubscriptionTree<Key, Entry> {
       }
       at = child;
     }
-    if (endsBelow) at.below ??= new Map();
-    else at.entries ??= new Map();
-    const kept = (endsBelow ? at.below : at.entries) as Map<Key, Entry>;
+    if (endsBelow) at.below ??= new SmallMap();
+    else at.entries ??= new SmallMap();
+    const kept = (endsBelow ? at.below : at.entries) as SmallMap<Key, Entry>;
     const previous = kept.get(key);
     kept.set(key, entry);
     if (previous === undefined) this.#size += 1;
@@ -109,15 +111,20 @@ export class SubscriptionTree<Key, Entry> {
   }
 }
 
-function node<Key, Entry>(): Node<Key, Entry> {
+function node<Key, Entry extends object | string>(): Node<Key, Entry> {
   return { children: undefined, entries: undefined, below: undefined };
 }
 
-function descend<Key, Entry>(at: Node<Key, Entry>, levels: string[], depth: number, found: Entry[]): void {
+function descend<Key, Entry extends object | string>(
+  at: Node<Key, Entry>,
+  levels: string[],
+  depth: number,
+  found: Entry[],
+): void {
   // "sport/#" matches "sport" too: what is below a node includes the node itself.
-  if (at.below !== undefined) for (const entry of at.below.values()) found.push(entry);
+  at.below?.addValuesTo(found);
   if (depth === levels.length) {
-    if (at.entries !== undefined) for (const entry of at.entries.values()) found.push(entry);
+    at.entries?.addValuesTo(found);
     return;
   }
   if (at.children === undefined) return;

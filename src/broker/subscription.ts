@@ -1,7 +1,6 @@
 import type { QoS } from '../core/message.js';
 import { parseSharedFilter } from '../mqtt/topic.js';
 import type { SavedSubscription } from '../storage/session-store.js';
-import type { Target } from './audience.js';
 import type { Session } from './session.js';
 
 /** One filter of one session with the options it was granted. Plain: a new SUBSCRIBE replaces it whole [MQTT5-3.8.4-3]. */
@@ -17,8 +16,6 @@ export interface Subscription {
   readonly noLocal: boolean;
   readonly retainAsPublished: boolean;
   readonly subscriptionIdentifier: number | undefined;
-  /** What it is to a topic that nobody else receives; made when first needed. */
-  alone?: Target;
 }
 
 const NO_LOCAL = 4;
