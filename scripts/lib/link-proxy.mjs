@@ -7,6 +7,9 @@
  */
 import { createServer, connect } from 'node:net';
 
+/** What a slow link holds back before its sender feels it. */
+const QUEUE_CHUNKS_MAX = 64;
+
 export class LinkProxy {
   #server;
   #pairs = new Set();
@@ -64,28 +67,32 @@ export class LinkProxy {
     }
   }
 
-  /** One direction: chunks leave in order, each no earlier than its delay and the link's rate allow. */
+  /**
+   * One direction: a chunk leaves no earlier than the delay and the link's rate allow, and never before the one that
+   * came before it, also where the link got better meanwhile.
+   */
   #forward(pair, from, to) {
+    const queue = [];
     let freeAtMs = 0;
+    let timer;
+    const drain = () => {
+      timer = undefined;
+      const nowMs = performance.now();
+      while (queue.length > 0 && queue[0].atMs <= nowMs) to.write(queue.shift().chunk);
+      if (queue.length < QUEUE_CHUNKS_MAX) from.resume();
+      if (queue.length > 0) timer = setTimeout(drain, Math.ceil(queue[0].atMs - nowMs));
+    };
     from.on('data', (chunk) => {
       if (this.#blackHole) {
         pair.swallowed = true;
         return;
       }
-      const nowMs = performance.now();
-      const startMs = Math.max(nowMs, freeAtMs);
-      freeAtMs = startMs + (chunk.length / this.#bytesPerSecond) * 1000;
-      const waitMs = freeAtMs - nowMs + this.#delayMs;
-      if (waitMs < 1) {
-        to.write(chunk);
-        return;
-      }
-      if (freeAtMs - nowMs > 250) from.pause();
-      setTimeout(() => {
-        to.write(chunk);
-        from.resume();
-      }, waitMs);
+      freeAtMs = Math.max(performance.now(), freeAtMs) + (chunk.length / this.#bytesPerSecond) * 1000;
+      queue.push({ chunk, atMs: freeAtMs + this.#delayMs });
+      if (queue.length >= QUEUE_CHUNKS_MAX) from.pause();
+      if (timer === undefined) drain();
     });
+    from.on('close', () => clearTimeout(timer));
   }
 
   #end(pair) {
