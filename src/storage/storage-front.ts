@@ -78,7 +78,7 @@ export class StorageFront implements Storage {
   readonly #sessions: SessionFront;
   #forming = new FormingBatch(1);
   /** Full batches that wait for their turn; more than one only while the disk is slower than the door. */
-  #sealed: FormingBatch[] = [];
+  #sealed: { readonly formed: FormingBatch; readonly batch: Batch }[] = [];
   #committing: FormingBatch | undefined;
   #sentAtMs = 0;
   /** Bytes of Records, and of messages for sessions, in all batches but the forming one. */
@@ -469,7 +469,8 @@ export class StorageFront implements Storage {
   #seal(): void {
     this.#bytesWaiting += this.#forming.recordsBytes;
     this.#spoolBytesWaiting += this.#forming.spoolBytes;
-    this.#sealed.push(this.#forming);
+    // Encoded now: what sessions say of themselves later belongs to a later batch, with what made it so.
+    this.#sealed.push({ formed: this.#forming, batch: this.#forming.seal() });
     this.#forming = new FormingBatch(this.#forming.number + 1, this.#rooms.pop());
     this.#delay?.cancel();
     this.#delay = undefined;
@@ -480,8 +481,8 @@ export class StorageFront implements Storage {
     if (this.#sealed.length === 0 && this.#forming.urgent) this.#seal();
     const next = this.#sealed.shift();
     if (next === undefined) return;
-    this.#committing = next;
-    this.#send(next.seal());
+    this.#committing = next.formed;
+    this.#send(next.batch);
   }
 
   #send(batch: Batch): void {

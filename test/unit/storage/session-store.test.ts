@@ -276,3 +276,28 @@ test('after damage the spool goes on behind every offset that a session may have
   expect(left).toEqual([1, 2]);
   expect(journal.sessions.append(message('new'), undefined, [to(1)])!.offset).toBeGreaterThan(1e12);
 });
+
+test('a row that waits behind another commit is as it was with its own batch, whatever its session has become since', async () => {
+  const path = journalPath();
+  const { journal } = await heldJournal({ path, config: { max_size: 4 * 1024 * 1024 } });
+  const { sessions } = journal;
+  const route = journal.routeId(routeOf('cloud'));
+  const endOfTurn = (): Promise<void> => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+  let state = 'first';
+  journal.append(messageOf('t', 'small'), [route], 1, true);
+  await endOfTurn();
+  // Larger than one commit should be: it is closed and waits for the one under way.
+  journal.append(messageOf('t', Buffer.alloc(400_000)), [route], 1, true);
+  sessions.save(1, 'one', () => Buffer.from(state));
+  await endOfTurn();
+  state = 'second, with what the next batch holds';
+  journal.append(messageOf('t', 'later'), [route], 1, true);
+  sessions.save(1, 'one', () => Buffer.from(state));
+  journal.commitNow();
+  journal.commitNow();
+  journal.crash();
+
+  const { journal: again } = await heldJournal({ path });
+  expect(again.head).toBe(2);
+  expect(again.sessions.load().sessions.map((row) => Buffer.from(row.state).toString())).toEqual(['first']);
+});
