@@ -119,8 +119,12 @@ class History {
     try {
       this.#begin();
       for (const [n, character] of publishers.entries()) {
-        const publisher = new Publisher(character, this.#clock, this.#chance.fork(), () =>
-          this.#dialLocal(n),
+        const publisher = new Publisher(
+          character,
+          this.#clock,
+          this.#chance.fork(),
+          () => this.#dialLocal(n),
+          (what) => this.#tell(what),
         );
         this.#publishers.push(publisher);
         publisher.start();

@@ -11,6 +11,7 @@ import type { Packet, ProtocolVersion } from '../../src/mqtt/packet.js';
 import type { FakeClock } from '../support/fake-clock.js';
 import type { Chance } from './chance.js';
 import type { End, EndUser } from './network.js';
+import { told } from './told.js';
 
 export interface PublisherCharacter {
   readonly clientId: string;
@@ -50,6 +51,7 @@ export class Publisher implements EndUser {
   readonly made: Made[] = [];
   readonly broken: string[] = [];
   readonly character: PublisherCharacter;
+  readonly #tell: (what: string) => void;
   readonly #clock: FakeClock;
   readonly #chance: Chance;
   readonly #dial: () => End | undefined;
@@ -61,7 +63,14 @@ export class Publisher implements EndUser {
   #isMaking = true;
   #identifier = 0;
 
-  constructor(character: PublisherCharacter, clock: FakeClock, chance: Chance, dial: () => End | undefined) {
+  constructor(
+    character: PublisherCharacter,
+    clock: FakeClock,
+    chance: Chance,
+    dial: () => End | undefined,
+    tell: (what: string) => void,
+  ) {
+    this.#tell = tell;
     this.character = character;
     this.#clock = clock;
     this.#chance = chance;
@@ -193,6 +202,7 @@ export class Publisher implements EndUser {
   }
 
   #packet(packet: Packet): void {
+    this.#tell(`${this.character.clientId} hears ${told(packet)}`);
     switch (packet.type) {
       case 'connack':
         if (packet.reasonCode >= 0x80) this.#end?.destroy();
@@ -255,6 +265,7 @@ export class Publisher implements EndUser {
   }
 
   #send(packet: Packet): void {
+    this.#tell(`${this.character.clientId} sends ${told(packet)}`);
     this.#end?.write(encode(packet, this.character.version));
   }
 }

@@ -9,6 +9,7 @@ import { encode } from '../../src/mqtt/encoder.js';
 import type { ConnectPacket, Packet, PublishPacket } from '../../src/mqtt/packet.js';
 import { ReasonCode } from '../../src/mqtt/reason-code.js';
 import type { End, EndUser } from './network.js';
+import { told } from './told.js';
 
 export interface UpstreamCharacter {
   readonly deliversOn: 'publish' | 'pubrel';
@@ -297,22 +298,5 @@ class Connection implements EndUser {
       }
     }
     this.#send({ type: 'pubrec', packetIdentifier, reasonCode: ReasonCode.success });
-  }
-}
-
-function told(packet: Packet): string {
-  const { type } = packet;
-  switch (type) {
-    case 'connect':
-      return `CONNECT ${packet.protocolVersion} ${packet.cleanStart ? 'clean' : ''}`;
-    case 'connack':
-      return `CONNACK ${packet.reasonCode} ${packet.sessionPresent ? 'present' : ''}`;
-    case 'publish': {
-      const seq = new Map(packet.properties?.userProperties ?? []).get('seq') ?? '';
-      const text = Buffer.from(packet.payload).toString().replace(/\.+$/, '');
-      return `PUBLISH ${packet.packetIdentifier ?? ''} QoS ${packet.qos}${packet.dup ? ' DUP' : ''} ${packet.topic} seq ${seq} ${text}`;
-    }
-    default:
-      return `${type.toUpperCase()} ${'packetIdentifier' in packet ? packet.packetIdentifier : ''} ${'reasonCode' in packet ? packet.reasonCode : ''}`;
   }
 }
