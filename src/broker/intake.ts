@@ -130,21 +130,21 @@ export class Intake implements AckWaiter {
     this.unacknowledged -= 1;
     const session = this.#session;
     const isCurrent = session.link === this.#publisher;
-    // What an old connection sent at QoS 1 is not in the count of the one that took over.
+    // What an old connection sent at QoS 1 is not in the count of the one that took over, nor answered there.
+    let asked = true;
     if (qos === 2 || isCurrent) {
-      session.receiver(this.receiveWindow).accepted(packetIdentifier, qos, reasonCode);
+      asked = session.receiver(this.receiveWindow).accepted(packetIdentifier, qos, reasonCode);
     }
-    // A connection that took the session over repeats its QoS 2 PUBLISH and waits for the same commit; what it
-    // sends at QoS 1 is counted anew, so an old PUBACK must not answer it.
+    // A connection that took the session over repeats its QoS 2 PUBLISH and waits for the same commit.
     const publisher = isCurrent || qos === 1 ? this.#publisher : this.#around.connected(session);
-    if (publisher?.intake === undefined) return;
+    if (publisher?.intake === undefined || !asked) return;
     publisher.acknowledge(qos === 1 ? 'puback' : 'pubrec', packetIdentifier, reasonCode);
     publisher.unpause();
   }
 
   #completed(packetIdentifier: number): void {
     const session = this.#session;
-    session.receiver(this.receiveWindow).completed(packetIdentifier);
+    if (!session.receiver(this.receiveWindow).completed(packetIdentifier)) return;
     const publisher = session.link === this.#publisher ? this.#publisher : this.#around.connected(session);
     publisher?.acknowledge('pubcomp', packetIdentifier, ReasonCode.success);
   }
@@ -194,9 +194,9 @@ export class Intake implements AckWaiter {
       }
     }
     if (qos === 2 && this.#session.kept !== undefined) {
-      // Its identifier is remembered with what it stands for, so that the same PUBLISH after a crash is known.
-      if (reasonCode < ReasonCode.unspecifiedError) waits = true;
-      else if (waits) receiver.refused(packetIdentifier);
+      // Saved in the transaction of what it stands for, so that the same PUBLISH after a crash is known. Where nobody
+      // durable took that, PUBREC does not wait: after a crash the client's PUBREL is answered all the same.
+      if (waits && reasonCode >= ReasonCode.unspecifiedError) receiver.refused(packetIdentifier);
       this.#session.changed();
     }
     if (waits) {

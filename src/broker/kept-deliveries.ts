@@ -344,7 +344,8 @@ export class KeptDeliveries {
             kept: step.item,
             packetIdentifier: step.packetIdentifier,
             reasonCode: ReasonCode.success,
-            needs: step.qos === 2 ? this.#changedIn : (step.item.entry?.batch ?? 0),
+            // CONNACK itself waits for all that was given before it.
+            needs: 0,
           });
           break;
         case 'settle':

@@ -33,6 +33,8 @@ const COMPLETING = 2;
 const COUNTED = 4;
 /** Its PUBREC will carry a Reason Code of 0x80 or above. */
 const REFUSED = 8;
+/** Its PUBREL came on this connection, so its PUBCOMP is waited for here. */
+const ASKED = 16;
 
 export class Receiver {
   /** QoS 2 identifiers between PUBLISH and PUBCOMP. */
@@ -53,7 +55,7 @@ export class Receiver {
     this.#receiveMaximum = receiveMaximum;
     this.#open = 0;
     for (const [packetIdentifier, bits] of this.#seen) {
-      if ((bits & COUNTED) !== 0) this.#seen.set(packetIdentifier, bits & ~COUNTED);
+      if ((bits & (COUNTED | ASKED)) !== 0) this.#seen.set(packetIdentifier, bits & ~(COUNTED | ASKED));
     }
   }
 
@@ -82,18 +84,23 @@ export class Receiver {
     return (bits & COMMITTING) === 0 ? 'repeated' : 'pending';
   }
 
-  /** After the commit, with the Reason Code that PUBACK or PUBREC will carry; 0x80 and above ends the exchange. */
-  accepted(packetIdentifier: number, qos: 1 | 2, reasonCode: ReasonCode): void {
+  /**
+   * After the commit, with the Reason Code that PUBACK or PUBREC will carry; 0x80 and above ends the exchange. False:
+   * its PUBLISH came on an earlier connection and has not come again on this one, so that this one is told nothing: a
+   * second PUBREC later would make for a second PUBCOMP, which may hit a message that has the identifier by then.
+   */
+  accepted(packetIdentifier: number, qos: 1 | 2, reasonCode: ReasonCode): boolean {
     if (qos === 1) {
       // After a reconnection this may answer the old connection; the new one's count then is one too low, never negative.
       if (this.#open > 0) this.#open -= 1;
-      return;
+      return true;
     }
     const bits = this.#seen.get(packetIdentifier);
-    if (bits === undefined) return;
+    if (bits === undefined) return false;
     // [MQTT5-4.3.3-9]
     if (reasonCode >= ReasonCode.unspecifiedError) this.#forget(packetIdentifier, bits);
     else this.#seen.set(packetIdentifier, bits & ~COMMITTING);
+    return (bits & COUNTED) !== 0;
   }
 
   /**
@@ -108,15 +115,16 @@ export class Receiver {
   pubrel(packetIdentifier: number): PubrelReceipt {
     const bits = this.#seen.get(packetIdentifier);
     if (bits === undefined) return 'unknown';
-    if ((bits & COMPLETING) !== 0) return 'pending';
-    this.#seen.set(packetIdentifier, bits | COMPLETING);
-    return 'complete';
+    this.#seen.set(packetIdentifier, bits | COMPLETING | ASKED);
+    return (bits & COMPLETING) === 0 ? 'complete' : 'pending';
   }
 
-  /** After the commit that forgets the identifier. */
-  completed(packetIdentifier: number): void {
+  /** After the commit that forgets the identifier. False: its PUBREL came on an earlier connection, as with `accepted`. */
+  completed(packetIdentifier: number): boolean {
     const bits = this.#seen.get(packetIdentifier);
-    if (bits !== undefined) this.#forget(packetIdentifier, bits);
+    if (bits === undefined) return false;
+    this.#forget(packetIdentifier, bits);
+    return (bits & ASKED) !== 0;
   }
 
   /** The QoS 2 identifiers to be remembered over a crash, for storage: accepted or about to be, and not asked to be completed. */

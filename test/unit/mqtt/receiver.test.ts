@@ -70,6 +70,45 @@ describe('QoS 2', () => {
   });
 });
 
+describe('over connections', () => {
+  test('a commit that ends late is told only to a connection that has repeated the PUBLISH', () => {
+    const receiver = started();
+    receiver.publish(1, 2);
+    receiver.publish(2, 2);
+    receiver.resume(10);
+    expect(receiver.publish(2, 2)).toBe('pending');
+    expect(receiver.accepted(1, 2, OK)).toBe(false);
+    expect(receiver.accepted(2, 2, OK)).toBe(true);
+    // The first one is answered when it comes again.
+    expect(receiver.publish(1, 2)).toBe('repeated');
+  });
+
+  test('and a completion only to one that has repeated the PUBREL', () => {
+    const receiver = started();
+    for (const packetIdentifier of [1, 2]) {
+      receiver.publish(packetIdentifier, 2);
+      receiver.accepted(packetIdentifier, 2, OK);
+      receiver.pubrel(packetIdentifier);
+    }
+    receiver.resume(10);
+    expect(receiver.pubrel(2)).toBe('pending');
+    expect(receiver.completed(1)).toBe(false);
+    expect(receiver.completed(2)).toBe(true);
+    expect(receiver.pubrel(1)).toBe('unknown');
+  });
+
+  test('what is about to be refused or completed is not remembered over a crash', () => {
+    const receiver = started();
+    for (const packetIdentifier of [1, 2, 3]) receiver.publish(packetIdentifier, 2);
+    receiver.refused(1);
+    receiver.accepted(2, 2, OK);
+    receiver.pubrel(2);
+    expect(receiver.identifiers()).toEqual([3]);
+    // Until its PUBREC it takes its share of the window.
+    expect(receiver.open).toBe(3);
+  });
+});
+
 describe('Receive Maximum', () => {
   test('is exceeded by one message more, of either QoS [MQTT5-3.3.4-7]', () => {
     const receiver = started(2);
