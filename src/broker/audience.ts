@@ -10,13 +10,26 @@ import type { Session } from './session.js';
 import type { SharedGroup } from './shared-group.js';
 import type { Subscription } from './subscription.js';
 
-export interface Target {
+/** A class, since there may be millions: a literal with itself in it would have a shape of its own each time. */
+export class Target {
   readonly session: Session;
   readonly qos: QoS;
   readonly retainAsPublished: boolean;
   readonly subscriptionIdentifiers: readonly number[] | undefined;
   /** What it gets of its own publications where No Local rules out some of its filters; null: nothing. */
   readonly ofItsOwn: Target | null;
+
+  /** `own`: undefined where it gets the same of its own publications. */
+  constructor(session: Session, granted: readonly Subscription[], own: Target | null | undefined) {
+    const identifiers = granted.flatMap(({ subscriptionIdentifier }) =>
+      subscriptionIdentifier === undefined ? [] : [subscriptionIdentifier],
+    );
+    this.session = session;
+    this.qos = Math.max(...granted.map(({ qos }) => qos)) as QoS;
+    this.retainAsPublished = granted.some((subscription) => subscription.retainAsPublished);
+    this.subscriptionIdentifiers = identifiers.length === 0 ? undefined : identifiers;
+    this.ofItsOwn = own === undefined ? this : own;
+  }
 }
 
 export type LocalSubscriber = (message: Message) => void;
@@ -40,15 +53,15 @@ export function audienceOf(
  * thousand topics that go to fifty sessions need fifty, which stay in the processor's cache.
  */
 export function targetOf(subscription: Subscription): Target {
-  if (subscription.subscriptionIdentifier !== undefined) return targetsOf([subscription])[0]!;
   const { session, qos, noLocal, retainAsPublished } = subscription;
+  if (subscription.subscriptionIdentifier !== undefined) return merged(session, [subscription]);
   let granted = alike.get(session);
   if (granted === undefined) {
     granted = [];
     alike.set(session, granted);
   }
   const options = qos | (noLocal ? 4 : 0) | (retainAsPublished ? 8 : 0);
-  granted[options] ??= targetsOf([subscription])[0]!;
+  granted[options] ??= merged(session, [subscription]);
   return granted[options];
 }
 
@@ -61,27 +74,14 @@ function targetsOf(subscriptions: readonly Subscription[]): Target[] {
     if (others === undefined) bySession.set(subscription.session, [subscription]);
     else others.push(subscription);
   }
-  return [...bySession].map(([session, granted]) => {
-    const heard = granted.filter((subscription) => !subscription.noLocal);
-    const all = merge(session, granted);
-    if (heard.length === granted.length) {
-      const target: { -readonly [Key in keyof Target]: Target[Key] } = { ...all, ofItsOwn: null };
-      target.ofItsOwn = target;
-      return target;
-    }
-    // [MQTT5-3.8.3-3]
-    return { ...all, ofItsOwn: heard.length === 0 ? null : { ...merge(session, heard), ofItsOwn: null } };
-  });
+  return [...bySession].map(([session, granted]) =>
+    granted.length === 1 ? targetOf(granted[0]!) : merged(session, granted),
+  );
 }
 
-function merge(session: Session, granted: readonly Subscription[]): Omit<Target, 'ofItsOwn'> {
-  const identifiers = granted.flatMap(({ subscriptionIdentifier }) =>
-    subscriptionIdentifier === undefined ? [] : [subscriptionIdentifier],
-  );
-  return {
-    session,
-    qos: Math.max(...granted.map(({ qos }) => qos)) as QoS,
-    retainAsPublished: granted.some((subscription) => subscription.retainAsPublished),
-    subscriptionIdentifiers: identifiers.length === 0 ? undefined : identifiers,
-  };
+function merged(session: Session, granted: readonly Subscription[]): Target {
+  const heard = granted.filter((subscription) => !subscription.noLocal);
+  if (heard.length === granted.length) return new Target(session, granted, undefined);
+  // [MQTT5-3.8.3-3]
+  return new Target(session, granted, heard.length === 0 ? null : new Target(session, heard, null));
 }

@@ -152,6 +152,12 @@ export class Broker implements Part {
       keeper: this.#keeper,
       wallTime,
       sys: this.#sys,
+      retainedFull: (topic) =>
+        this.#refusals.count(
+          'retained',
+          { topic, messages: limits.max_retained, bytes: limits.max_retained_bytes },
+          'Retained messages are at their limit; raise broker.limits.max_retained or max_retained_bytes',
+        ),
       mayReceive: (session, topicName) => this.#mayReceive(session.identity, topicName),
       storage,
       routing: options.routing,
@@ -419,6 +425,7 @@ export class Broker implements Part {
     for (const topicFilter of [...session.subscriptions.keys()]) {
       this.#exchange.unsubscribe(session, topicFilter);
     }
+    this.#exchange.sessionEnded(this.#sessions.size);
     this.#exchange.handOn(left);
     this.#keeper?.ended(session);
     if (session.overflow !== undefined) this.#fullSessions -= 1;

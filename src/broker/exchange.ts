@@ -23,6 +23,7 @@ import { Heard } from './heard.js';
 import type { Keeper, KeepRecipient } from './keeper.js';
 import { MatchCache } from './match-cache.js';
 import { Delivery, Publication } from './publication.js';
+import { ResolvedTopics } from './resolved-topics.js';
 import { Retained, type RetainedLimits } from './retained.js';
 import type { Session } from './session.js';
 import { SharedGroup } from './shared-group.js';
@@ -52,6 +53,8 @@ export interface ExchangeOptions {
   /** Absent: no session outlives the process. */
   readonly keeper?: Keeper | undefined;
   readonly wallTime: WallTime;
+  /** A message could not be retained: there are too many, or too much. */
+  readonly retainedFull: (topic: string) => void;
   readonly clock: Clock;
   readonly log: Log;
   readonly counters: Counters;
@@ -74,9 +77,9 @@ export class Exchange {
   readonly heard = new Heard();
   /** Kept sessions that the present publication is for. */
   #recipients: KeepRecipient[] = [];
+  readonly #resolved = new ResolvedTopics();
   #generation = 0;
   #sharedSubscriptions = 0;
-  #retainedFull = false;
 
   constructor(options: ExchangeOptions) {
     this.#options = options;
@@ -134,6 +137,7 @@ export class Exchange {
     session.subscriptions.set(topicFilter, subscription);
     this.#generation += 1;
     this.heard.reserve(this.subscriptions);
+    this.#resolved.reserve(this.subscriptions);
     if (!subscription.shared) {
       this.#sessions.add(subscription.matched, session, subscription);
       return isNew;
@@ -170,6 +174,11 @@ export class Exchange {
     const changed = session.identity?.username !== identity.username;
     session.identity = identity;
     if (changed && session.subscriptions.size > 0) this.accessChanged();
+  }
+
+  /** `sessionsLeft`: those that are kept still. */
+  sessionEnded(sessionsLeft: number): void {
+    this.#resolved.sessionEnded(sessionsLeft);
   }
 
   /** Who may read what has changed: every audience is resolved anew. */
@@ -388,22 +397,13 @@ export class Exchange {
         ? NOBODY
         : audienceOf(allowed, groups, locals);
     topic.generation = this.#generation;
+    this.#resolved.note(topic);
   }
 
   #fits(publication: Publication): boolean {
-    if (this.retained.fits(publication, this.nowMs)) {
-      if (publication.payload.length > 0) this.#retainedFull = false;
-      return true;
-    }
+    if (this.retained.fits(publication, this.nowMs)) return true;
     this.#options.counters.messagesDropped += 1;
-    if (!this.#retainedFull) {
-      this.#retainedFull = true;
-      const { messages, bytes } = this.#options.retained;
-      this.#options.log.warn(
-        { topic: publication.topic, messages, bytes },
-        'Retained messages are at their limit; raise broker.limits.max_retained or max_retained_bytes',
-      );
-    }
+    this.#options.retainedFull(publication.topic);
     return false;
   }
 

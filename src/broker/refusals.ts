@@ -10,6 +10,8 @@ const QUIET_MS = 600_000;
 /** Reasons are Reason Codes and a few words of ours; this bounds what a mistake in that would cost. */
 const SPANS_MAX = 100;
 
+const REFUSED = 'A client was refused; more for the same reason are only counted';
+
 interface Span {
   readonly beganMs: number;
   lastMs: number;
@@ -28,7 +30,7 @@ export class Refusals {
   }
 
   /** `reason`: one of a few; `fields`: of the client, told of the first one only. */
-  count(reason: string, fields: object): void {
+  count(reason: string, fields: object, sentence: string = REFUSED): void {
     const nowMs = this.#clock.monotonicMs();
     const span = this.#spans.get(reason);
     if (span !== undefined) {
@@ -38,7 +40,7 @@ export class Refusals {
     }
     if (this.#spans.size >= SPANS_MAX) return;
     this.#spans.set(reason, { beganMs: nowMs, lastMs: nowMs, count: 1 });
-    this.#log.warn({ reason, ...fields }, 'A client was refused; more for the same reason are only counted');
+    this.#log.warn({ reason, ...fields }, sentence);
     this.#arm();
   }
 

@@ -16,6 +16,8 @@ export class Topic {
   only: Target | undefined;
   /** All others. */
   audience: Audience = NOBODY;
+  /** How many receivers it holds on to, as counted by ResolvedTopics; 0: it is not in their list. */
+  held = 0;
   /** The broker's own: clients read it and do not write it. */
   readonly isSys: boolean;
   /** It has more levels than a publisher may use. */
