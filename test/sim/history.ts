@@ -477,6 +477,8 @@ class Life {
   readonly #chance: Chance;
   readonly #options: LifeOptions;
   readonly #ends = new Set<End>();
+  readonly #handshakes = new Set<{ readonly upstream: Upstream; hearsSince: number | undefined }>();
+  #commits = 0;
 
   constructor(clock: FakeClock, chance: Chance, options: LifeOptions) {
     this.#chance = chance;
@@ -550,6 +552,7 @@ class Life {
   reap(torn: boolean): void {
     this.isRunning = false;
     for (const end of this.#ends) end.destroy();
+    for (const handshake of this.#handshakes) this.#ended(handshake);
     const { path } = this.#options;
     const files = [path, `${path}-wal`].filter((file) => torn && existsSync(file));
     for (const file of files) copyFileSync(file, `${file}.kept`);
@@ -567,9 +570,17 @@ class Life {
   #fault(): { readonly code: string; readonly reason: string } | undefined {
     if (!this.process.act()) return { code: 'SQLITE_IOERR', reason: 'nobody is there any more' };
     if (this.#options.disk().isFull) return { code: 'SQLITE_FULL', reason: 'database or disk is full' };
+    this.#commits += 1;
     // Dead from here on: the commit is done, and nobody is told.
     this.process.act();
     return undefined;
+  }
+
+  /** A CONNECT was to leave; that it was answered is known on disk after a commit that was given later. */
+  #ended(handshake: { readonly upstream: Upstream; readonly hearsSince: number | undefined }): void {
+    if (!this.#handshakes.delete(handshake)) return;
+    if (this.#commits < (handshake.hearsSince ?? Number.POSITIVE_INFINITY) + 2)
+      handshake.upstream.doubts += 1;
   }
 
   readonly #dial: Dial = (server, _tls, events) => {
@@ -581,17 +592,26 @@ class Life {
       later(() => events.closed(Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })));
       return { write: () => true, end: () => undefined, destroy: () => undefined };
     }
-    const { end } = dialled;
+    const { end, upstream } = dialled;
+    const handshake = { upstream, hearsSince: undefined as number | undefined };
     this.#ends.add(end);
     end.user = {
-      data: (bytes) => process.isDead || events.data(bytes),
+      data: (bytes) => {
+        if (process.isDead) return;
+        handshake.hearsSince ??= this.#commits;
+        events.data(bytes);
+      },
       closed: (fault) => {
         this.#ends.delete(end);
+        this.#ended(handshake);
         if (!process.isDead) events.closed(fault);
       },
     };
     end.whenOpen(() => {
-      if (!process.isDead && !end.isClosed) events.opened();
+      if (process.isDead || end.isClosed) return;
+      // Said to be under way on disk before CONNECT leaves.
+      this.#handshakes.add(handshake);
+      events.opened();
     });
     return {
       write: (bytes) => {

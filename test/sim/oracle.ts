@@ -131,7 +131,7 @@ export class Oracle {
       before.times += 1;
       seen.set(session, before);
       const { times } = before;
-      // 3.1.1 has no way to ask whether a session that was begun by a CONNECT never answered is the one before.
+      // 3.1.1 has no way to ask whether a session is the one before, once a CONNECT was not answered.
       const inDoubt = !bridge.tells && arrival.doubts > before.doubts;
       const isUnique = bridge.tells || offsets.length === 1;
       if (arrival.qos === 2 && times > 1 && isUnique && !inDoubt) {

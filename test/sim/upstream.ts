@@ -24,7 +24,7 @@ export interface Arrival {
   readonly clientId: string;
   /** Counts the sessions that the server began for this client. */
   readonly session: number;
-  /** How many CONNECTs in it were followed by nothing: their client may never have heard CONNACK. */
+  /** Of the server, at the time: CONNECTs of which the gateway's disk does not know that they were answered. */
   readonly doubts: number;
   readonly topic: string;
   readonly payload: Uint8Array;
@@ -40,7 +40,6 @@ interface Session {
   readonly received: Map<number, PublishPacket>;
   readonly filters: Set<string>;
   connection: Connection | undefined;
-  doubts: number;
 }
 
 export class Upstream {
@@ -54,6 +53,7 @@ export class Upstream {
   state: 'up' | 'refusing' | 'silent' = 'up';
   quota: 'free' | 'exceeded' = 'free';
   sessionsLost = 0;
+  doubts = 0;
   connects = 0;
   readonly tell: (what: string) => void;
   readonly #nowMs: () => number;
@@ -87,7 +87,6 @@ export class Upstream {
     this.#connections.delete(connection);
     const { session } = connection;
     if (session === undefined) return;
-    if (!connection.wasHeard) session.doubts += 1;
     if (session.connection === connection) session.connection = undefined;
     if (connection.sessionEnds && this.#sessions.get(connection.clientId) === session) {
       this.#sessions.delete(connection.clientId);
@@ -105,7 +104,6 @@ export class Upstream {
       received: new Map(),
       filters: new Set(),
       connection: undefined,
-      doubts: 0,
     };
     session.connection = connection;
     this.#sessions.set(packet.clientId, session);
@@ -117,7 +115,7 @@ export class Upstream {
       server: this.name,
       clientId: connection.clientId,
       session: connection.session?.number ?? 0,
-      doubts: connection.session?.doubts ?? 0,
+      doubts: this.doubts,
       topic: packet.topic,
       payload: packet.payload,
       qos: packet.qos,
@@ -131,8 +129,6 @@ export class Upstream {
 class Connection implements EndUser {
   session: Session | undefined;
   sessionEnds = false;
-  /** The client has said something after CONNACK, so it has heard it. */
-  wasHeard = false;
   clientId = '';
   readonly #end: End;
   readonly #server: Upstream;
@@ -214,7 +210,6 @@ class Connection implements EndUser {
   }
 
   #handleIn(session: Session, packet: Packet): void {
-    this.wasHeard = true;
     switch (packet.type) {
       case 'publish':
         this.#publish(session, packet);
