@@ -18,17 +18,20 @@ const { values: given, positionals } = parseArgs({
 });
 const load = (path) => import(pathToFileURL(join(resolve(given.dist), path)).href);
 const { Broker } = await load('broker/broker.js');
-const { brokerSchema } = await load('config/schema.js');
+const { loadBrokerSection } = await load('config/broker-section.js');
 const { SystemClock } = await load('core/clock.js');
 
 const port = Number(positionals[0] ?? 1883);
 const say = (fields, sentence) => console.error(sentence, JSON.stringify(fields));
 const tls = given.cert === undefined ? {} : { cert: given.cert, key: given.key };
+const section = {
+  listeners: [{ url: `${given.cert === undefined ? 'mqtt' : 'mqtts'}://127.0.0.1:${port}`, ...tls }],
+  limits: { max_connections: 5000 },
+  ...(given['password-file'] === undefined ? {} : { password_file: given['password-file'] }),
+  ...(given['acl-file'] === undefined ? {} : { acl_file: given['acl-file'] }),
+};
 const broker = new Broker({
-  config: brokerSchema.parse({
-    listeners: [{ url: `${given.cert === undefined ? 'mqtt' : 'mqtts'}://127.0.0.1:${port}`, ...tls }],
-    limits: { max_connections: 5000 },
-  }),
+  ...loadBrokerSection(section, process.cwd()),
   clock: new SystemClock(),
   log: { error: say, warn: say, info: say, debug: () => {} },
 });
