@@ -17,6 +17,7 @@ import { silentLog } from '../../src/core/log.js';
 import { Decoder } from '../../src/mqtt/decoder.js';
 import { encode } from '../../src/mqtt/encoder.js';
 import type { Packet, ProtocolVersion } from '../../src/mqtt/packet.js';
+import type { Properties } from '../../src/mqtt/property.js';
 import { InlineStorage } from '../../src/storage/inline-storage.js';
 import { FakeClock } from './fake-clock.js';
 
@@ -25,6 +26,7 @@ export interface WorldOptions {
   readonly limits?: object;
   readonly broker?: Partial<BrokerOptions>;
   readonly fault?: () => { readonly code: string; readonly reason: string } | undefined;
+  readonly sessionsBytesMax?: number;
 }
 
 export class World {
@@ -38,6 +40,10 @@ export class World {
     this.#options = options;
   }
 
+  get path(): string {
+    return this.#options.path;
+  }
+
   get broker(): Broker {
     if (this.#broker === undefined) throw new Error('the broker is dead');
     return this.#broker;
@@ -49,11 +55,12 @@ export class World {
   }
 
   async boot(): Promise<void> {
-    const { path, limits = {}, broker, fault } = this.#options;
+    const { path, limits = {}, broker, fault, sessionsBytesMax } = this.#options;
     this.#storage = new InlineStorage({
       path,
       clock: this.clock,
       hold: true,
+      ...(sessionsBytesMax === undefined ? {} : { sessionsBytesMax }),
       ...(fault === undefined ? {} : { fault }),
     });
     await this.#storage.start();
@@ -71,14 +78,6 @@ export class World {
   crash(): void {
     for (const client of this.clients) client.cut();
     this.#storage?.crash();
-    this.#storage = undefined;
-    this.#broker = undefined;
-  }
-
-  /** A clean end. */
-  async stop(): Promise<void> {
-    await this.#broker?.stop();
-    await this.#storage?.stop();
     this.#storage = undefined;
     this.#broker = undefined;
   }
@@ -136,13 +135,21 @@ export interface SimOptions {
   readonly subscribeQoS: 1 | 2;
   readonly receiveMaximum: number;
   readonly expirySeconds: number;
+  readonly cleanStart: boolean;
+  readonly will: { readonly topic: string; readonly payload: string; readonly delaySeconds: number };
   /** Packet Identifiers that it uses: few, and one comes again soon. */
   readonly identifiers: number;
 }
 
-interface Outgoing {
+interface Publishing {
+  readonly topic: string;
   readonly payload: string;
   readonly qos: 1 | 2;
+  readonly retain: boolean;
+  readonly properties: Properties | undefined;
+}
+
+interface Outgoing extends Publishing {
   phase: 'published' | 'released';
 }
 
@@ -159,8 +166,8 @@ export class SimClient {
   readonly #options: Partial<SimOptions> & { readonly clientId: string };
   readonly #outgoing = new Map<number, Outgoing>();
   readonly #incoming = new Set<number>();
-  #toPublish: { readonly topic: string; readonly payload: string; readonly qos: 1 | 2 }[] = [];
-  #topics = new Map<string, string>();
+  #toPublish: Publishing[] = [];
+  #hasWill = true;
   #lastIdentifier = 0;
   #window = 0xffff;
   #welcomed = false;
@@ -229,14 +236,24 @@ export class SimClient {
     const user = this.#world.broker.accept(transport);
     if (user === undefined) throw new Error('not accepted');
     this.#user = user;
-    const { clientId, expirySeconds = 3600, receiveMaximum } = this.#options;
+    const { clientId, expirySeconds = 3600, receiveMaximum, cleanStart = false, will } = this.#options;
     this.#outbox = [
       {
         type: 'connect',
         protocolVersion: this.version,
         clientId,
-        cleanStart: false,
+        cleanStart,
         keepAlive: 0,
+        ...(will !== undefined &&
+          this.#hasWill && {
+            will: {
+              topic: will.topic,
+              payload: Buffer.from(will.payload),
+              qos: 1,
+              retain: false,
+              properties: { willDelayInterval: will.delaySeconds },
+            },
+          }),
         ...(this.version === 5 && {
           properties: {
             sessionExpiryInterval: expirySeconds,
@@ -272,8 +289,13 @@ export class SimClient {
     return this.#isWelcome;
   }
 
-  publish(payload: string, qos: 1 | 2, topic = 't'): void {
-    this.#toPublish.push({ topic, payload, qos });
+  /** It will connect without its Will. */
+  withoutWill(): void {
+    this.#hasWill = false;
+  }
+
+  publish(payload: string, qos: 1 | 2, topic = 't', properties?: Properties, retain = false): void {
+    this.#toPublish.push({ topic, payload, qos, retain, properties });
     if (this.#isWelcome) this.#publishAll();
   }
 
@@ -347,9 +369,9 @@ export class SimClient {
     this.sessionPresent = sessionPresent;
     this.#welcomed = true;
     this.#isWelcome = true;
-    for (const [packetIdentifier, { payload, qos, phase }] of this.#outgoing) {
-      if (phase === 'released') this.send({ type: 'pubrel', packetIdentifier, reasonCode: 0 });
-      else this.#sendPublish(packetIdentifier, payload, qos, true);
+    for (const [packetIdentifier, sent] of this.#outgoing) {
+      if (sent.phase === 'released') this.send({ type: 'pubrel', packetIdentifier, reasonCode: 0 });
+      else this.#sendPublish(packetIdentifier, sent, true);
     }
     const { subscribe, subscribeQoS = 2 } = this.#options;
     if (subscribe !== undefined && !this.#subscribed) {
@@ -373,24 +395,25 @@ export class SimClient {
   #publishAll(): void {
     const { identifiers = 60_000 } = this.#options;
     while (this.#toPublish.length > 0 && this.#outgoing.size < Math.min(identifiers, this.#window)) {
-      const { topic, payload, qos } = this.#toPublish.shift()!;
+      const next = this.#toPublish.shift()!;
       do this.#lastIdentifier = (this.#lastIdentifier % identifiers) + 1;
       while (this.#outgoing.has(this.#lastIdentifier));
-      this.#outgoing.set(this.#lastIdentifier, { payload, qos, phase: 'published' });
-      this.#topics.set(payload, topic);
-      this.#sendPublish(this.#lastIdentifier, payload, qos, false);
+      this.#outgoing.set(this.#lastIdentifier, { ...next, phase: 'published' });
+      this.#sendPublish(this.#lastIdentifier, next, false);
     }
   }
 
-  #sendPublish(packetIdentifier: number, payload: string, qos: 1 | 2, dup: boolean): void {
+  #sendPublish(packetIdentifier: number, sent: Publishing, dup: boolean): void {
+    const { topic, payload, qos, retain, properties } = sent;
     this.send({
       type: 'publish',
-      topic: this.#topics.get(payload) as string,
+      topic,
       payload: Buffer.from(payload),
       qos,
-      retain: false,
+      retain,
       dup,
       packetIdentifier,
+      ...(properties === undefined ? {} : { properties }),
     });
   }
 
@@ -410,8 +433,8 @@ export class SimClient {
 export function temporaryWorld(options: Partial<WorldOptions> = {}): World {
   const folder = mkdtempSync(join(tmpdir(), 'godwit-session-'));
   const world = new World({ path: join(folder, 'journal.db'), ...options });
-  onTestFinished(async () => {
-    await world.stop();
+  onTestFinished(() => {
+    world.crash();
     rmSync(folder, { recursive: true, force: true });
   });
   return world;
