@@ -186,7 +186,7 @@ export class BridgeSession {
     return true;
   }
 
-  /** The server refused the CONNECT, so that no session has begun with it. */
+  /** The server refused the CONNECT, or it never left: no session has begun with it. */
   refused(): void {
     this.#probing = false;
   }
@@ -517,7 +517,8 @@ export class BridgeSession {
         server: this.#server,
         clientId: this.#clientId,
         generation: this.#generation,
-        probing: this.#probing,
+        // A refusal of the CONNECT after it settles no doubt.
+        probing: this.#probing || this.#doubtful,
         lastPacketIdentifier: this.#identifiers.last,
         streams: this.#streams.map(({ id, next }) => ({ next, open: open[id] ?? [] })),
         historyUntil: history.until,
@@ -543,7 +544,7 @@ export class BridgeSession {
         },
       ],
       generation: this.#generation,
-      probing: this.#probing,
+      probing: this.#probing || this.#doubtful,
       tails: this.#streams.map(({ ring }) => ring.tail),
       released: this.#toRelease,
     };

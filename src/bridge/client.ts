@@ -48,6 +48,7 @@ export class Client {
   readonly #decoder: Decoder;
   #transport: Transport | undefined;
   #state: 'dialling' | 'handshake' | 'connected' | 'closed' = 'dialling';
+  #keptBack = false;
   #blocked = false;
   #keepAlive: ClientKeepAlive | undefined;
   #timer: Timer | undefined;
@@ -79,6 +80,11 @@ export class Client {
       drained: () => this.#drained(),
       closed: (fault) => this.#ended(socketFault(fault, server, this.#state === 'connected')),
     });
+  }
+
+  /** CONNECT was prepared and did not leave. */
+  get keptBack(): boolean {
+    return this.#keptBack;
   }
 
   get connected(): boolean {
@@ -124,9 +130,11 @@ export class Client {
   #opened(): void {
     if (this.#state !== 'dialling') return;
     const { connect, prepare = (then: () => void) => then() } = this.#options;
+    this.#keptBack = true;
     prepare(() => {
       if (this.#state !== 'dialling') return;
       this.#state = 'handshake';
+      this.#keptBack = false;
       this.send(connect);
       this.flush();
     });

@@ -209,7 +209,7 @@ export class Link {
             packet: this.#events.packet,
             turn: this.#events.turn,
             closed: (fault) => {
-              if (known && fault.kind === 'not-accepted') this.#options.refused();
+              if (known && (fault.kind === 'not-accepted' || client.keptBack)) this.#options.refused();
               this.#closed(fault);
             },
           },

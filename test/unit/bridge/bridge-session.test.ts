@@ -609,3 +609,23 @@ describe('whatever dies and whenever', () => {
     },
   );
 });
+
+test('a CONNECT that was never answered stays a doubt on disk, though a later one is refused', () => {
+  const { session } = connected();
+  session.offer(recordOf(1), routeOf(2));
+  session.committed(session.save([]));
+  session.pump(new Tape());
+  session.pubrec(1, ReasonCode.success);
+  session.committed(session.save([]));
+  session.disconnected();
+  session.connecting(false);
+  session.committed(session.save([]));
+  session.disconnected();
+  session.connecting(false);
+  session.refused();
+  const state = decodeState(session.save([]).bytes);
+  if (state === undefined) throw new Error('the state is readable');
+  const after = new BridgeSession(state, 1000);
+  after.connecting(false);
+  expect(after.doubtful).toBe(true);
+});
