@@ -26,4 +26,9 @@ export const KEPT_SEEDS: readonly KeptSeed[] = [
     showed: 'dying twice in a handshake, the second time with UNSUBSCRIBE on its way, makes QoS 2 come twice',
     open: true,
   },
+  {
+    seed: 1999,
+    showed: 'the status of a clean stop is sent although Receive Maximum is used up',
+    open: true,
+  },
 ];

@@ -268,7 +268,9 @@ class Connection implements EndUser {
     }
     this.#open.add(packetIdentifier);
     if (this.#isV5 && this.#open.size > (character.receiveMaximum ?? 65_535)) {
-      broken.push(`${this.#open.size} PUBLISHes are open, Receive Maximum is ${character.receiveMaximum}`);
+      const why = `${this.#open.size} PUBLISHes are open, Receive Maximum is ${character.receiveMaximum}`;
+      broken.push(why);
+      this.#server.tell(`${why}: ${[...this.#open]}`);
     }
     const done = (): void => void this.#open.delete(packetIdentifier);
     const held = session.received.get(packetIdentifier);
