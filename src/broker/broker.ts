@@ -10,7 +10,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { AccessFiles } from '../config/access-files.js';
-import { anonymousByDefault } from '../config/check-broker.js';
+import { anonymousByDefault } from '../config/endpoint.js';
 import type { BrokerConfig } from '../config/schema.js';
 import type { ListenerSecrets } from '../config/secrets.js';
 import type { Clock, Timer } from '../core/clock.js';

@@ -40,14 +40,6 @@ export function checkBroker(report: Report): void {
   checkRecord(report);
 }
 
-/** Whether clients need no name where the configuration does not say: only while nobody else can reach a listener. */
-export function anonymousByDefault(urls: readonly string[]): boolean {
-  return urls.every((url) => {
-    const endpoint = parseEndpoint(url, LISTENER_SCHEMES);
-    return !('problem' in endpoint) && isLoopback(endpoint.host);
-  });
-}
-
 function listenerAt(path: Path, url: string | undefined, schemes: readonly string[]): Listener[] {
   if (url === undefined) return [];
   const endpoint = parseEndpoint(url, schemes);

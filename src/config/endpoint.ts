@@ -53,6 +53,14 @@ export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host);
 }
 
+/** Whether clients need no name where the configuration does not say: only while nobody else can reach a listener. */
+export function anonymousByDefault(urls: readonly string[]): boolean {
+  return urls.every((url) => {
+    const endpoint = parseEndpoint(url, LISTENER_SCHEMES);
+    return !('problem' in endpoint) && isLoopback(endpoint.host);
+  });
+}
+
 export function isAnyAddress(host: string): boolean {
   return host === '0.0.0.0' || /^[0:]+$/.test(host);
 }

@@ -5,8 +5,8 @@
  *                    └──────── semantic ────────▶ what refers to what
  */
 
-import { anonymousByDefault } from './check-broker.js';
 import { type ConfigError, configError, FILE_START, type Path, sortErrors } from './config-error.js';
+import { anonymousByDefault } from './endpoint.js';
 import { noWords, reportIssue } from './issue.js';
 import { defaultType, parseRegister } from './register.js';
 import { Report } from './report.js';

@@ -1,7 +1,8 @@
 /**
  * The brokers that are measured, each a process of its own with nothing else in it:
  *
- *   godwit     broker-only.mjs on the compiled dist
+ *   godwit     broker-only.mjs on the compiled dist: the broker alone, nothing on disk
+ *   gateway    the whole of it, `godwit run` with nothing but a listener configured: with its journal
  *   mosquitto  Debian's, with max_queued_messages 0: its default of 1000 drops messages of a connected subscriber
  *   aedes      from npm, installed when first asked for into scripts/bench/.peers, outside this package's dependencies
  *
@@ -12,6 +13,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect as connectTcp, createServer } from 'node:net';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
+import { pathToFileURL } from 'node:url';
 
 const BENCH = join(import.meta.dirname, '..');
 const AEDES_FOLDER = join(BENCH, '.peers');
@@ -64,6 +66,7 @@ export async function start(kind, { folder, dist, access, auth = false, tls = fa
 export function versionOf(kind) {
   switch (kind) {
     case 'godwit':
+    case 'gateway':
       return JSON.parse(readFileSync(join(BENCH, '..', '..', 'package.json'), 'utf8')).version;
     case 'mosquitto':
       try {
@@ -84,9 +87,23 @@ async function commandOf(kind, { port, folder, dist, access, auth, tls }) {
   switch (kind) {
     case 'godwit': {
       const command = [process.execPath, join(BENCH, 'broker-only.mjs'), String(port), '--dist', dist];
+      command.push('--config', await brokerDefaults(dist));
       if (auth) command.push('--password-file', access.passwordFile, '--acl-file', access.aclFile);
       if (tls) command.push('--cert', access.certFile, '--key', access.keyFile);
       return command;
+    }
+    case 'gateway': {
+      if (auth || tls) throw new Error('the gateway is measured without password and TLS only');
+      const file = join(folder, `gateway-${port}.yaml`);
+      writeFileSync(
+        file,
+        `gateway: { id: bench }
+journal: { path: gateway-${port}.db }
+broker: { listeners: [ { url: "mqtt://127.0.0.1:${port}" } ], limits: { max_connections: 5000 } }
+log: { level: error }
+`,
+      );
+      return [process.execPath, join(dist, 'main.js'), 'run', '-c', file];
     }
     case 'mosquitto': {
       const file = join(folder, `mosquitto-${port}.conf`);
@@ -111,6 +128,11 @@ async function commandOf(kind, { port, folder, dist, access, auth, tls }) {
     default:
       throw new Error(`unknown broker '${kind}'`);
   }
+}
+
+async function brokerDefaults(dist) {
+  const { brokerSchema } = await import(pathToFileURL(join(dist, 'config', 'schema.js')).href);
+  return JSON.stringify(brokerSchema.parse({}));
 }
 
 function installAedes() {
