@@ -213,6 +213,7 @@ export class Bridge implements Part {
         freeIdentifier: (packetIdentifier) => session.freeControl(packetIdentifier),
         send,
         filters: storage.keyValue(`bridge/${name}/filters`),
+        afterCommit: (then) => storage.afterCommit(then),
         underWay: (more) => session.control(more),
         wake,
       },
@@ -287,11 +288,13 @@ export class Bridge implements Part {
       return;
     }
     const limitMs = config.ack_timeout;
-    this.#ackTimer = clock.at(clock.monotonicMs() + limitMs, () => {
-      const sentence = `the server did not answer UNSUBSCRIBE for ${limitMs / 1000} s`;
-      link.client?.close({ kind: 'ack-timeout', sentence });
-    });
-    control.askSession((ours) => {
+    const asked = (): void => {
+      this.#ackTimer = clock.at(clock.monotonicMs() + limitMs, () => {
+        const sentence = `the server did not answer UNSUBSCRIBE for ${limitMs / 1000} s`;
+        link.client?.close({ kind: 'ack-timeout', sentence });
+      });
+    };
+    control.askSession(asked, (ours) => {
       this.#ackTimer?.cancel();
       if (ours === false) incoming.connected(this.#isV5, false);
       this.#resume(server, connack, ours, clientId);
@@ -326,6 +329,7 @@ export class Bridge implements Part {
         'Server does not have the session; what was in flight is sent again',
       );
     }
+    if (sessionPresent !== true) parts.control.sessionChanged();
     const connection = this.#connection;
     const ready = (): void => {
       if (connection !== this.#connection || this.#stopping) return;

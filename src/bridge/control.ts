@@ -1,6 +1,7 @@
 /**
- * What the bridge says on its own behalf, beside the Records: its subscriptions and the gateway's status. Their
- * identifiers come from the same set, so each acknowledgement is asked for here first.
+ * What the bridge says on its own behalf, beside the Records: its subscriptions, the gateway's status, and the tags by
+ * which it knows its session again (session-tags.ts). Their identifiers come from the same set, so each
+ * acknowledgement is asked for here first.
  */
 import type { Clock, Timer } from '../core/clock.js';
 import type { KeyValueDoor } from '../core/key-value.js';
@@ -11,6 +12,7 @@ import { ReasonCode } from '../mqtt/reason-code.js';
 import { matches } from '../mqtt/topic.js';
 import { reasonName } from './fault.js';
 import type { OwnStatus } from './own-status.js';
+import { SessionTags } from './session-tags.js';
 
 export interface ReceiveRule {
   readonly topicFilter: string;
@@ -21,8 +23,10 @@ export interface ControlDoors {
   readonly takeIdentifier: () => number;
   readonly freeIdentifier: (packetIdentifier: number) => void;
   readonly send: (packet: Packet) => void;
-  /** Filters that the server's session may have: it keeps those of rules that are gone. */
+  /** Filters that the server's session may have, tags too: it keeps those of rules that are gone. */
   readonly filters: KeyValueDoor;
+  /** `then` runs once all that was put into `filters` so far is durable. */
+  readonly afterCommit: (then: () => void) => void;
   /** One more or less PUBLISH is under way: it counts against the server's Receive Maximum. */
   readonly underWay: (more: 1 | -1) => void;
   readonly wake: () => void;
@@ -46,10 +50,14 @@ export class Control {
     number,
     {
       readonly topicFilter?: string;
+      readonly tags?: readonly string[];
       readonly done?: () => void;
       readonly told?: (ours: boolean | 'unsure') => void;
     }
   >();
+  readonly #tags: SessionTags;
+  /** A tag that waits for the commit before it is asked. */
+  #toAsk: { readonly tag: string } | undefined;
   #limits: ControlLimits | undefined;
   #refused: readonly string[] = [];
   #assertion: Timer | undefined;
@@ -66,6 +74,7 @@ export class Control {
     this.#rules = rules;
     this.#status = status;
     this.#doors = doors;
+    this.#tags = new SessionTags(status.topic, doors.filters);
     this.#clock = clock;
     this.#log = log;
   }
@@ -90,24 +99,41 @@ export class Control {
     for (const { topicFilter, qos } of this.#rules) this.#subscribe(topicFilter, qos, 1);
     const { topic } = this.#status;
     if (topic !== undefined && !this.wants(topic)) this.#subscribe(topic, 1, 0);
+    if (limits.isV5) this.#subscribeTags();
     this.#unsubscribe();
   }
 
+  /** The session in use is not, or not for sure, the one that was known: in the turn in which that is saved. */
+  sessionChanged(): void {
+    this.#tags.forget();
+  }
+
   /**
-   * Whether the server's session is the one that we know, where a CONNECT before was never answered. Our session has
-   * the subscription to our status, since it is made before anything else; one that has just begun has none, and
-   * MQTT 5.0 tells the difference when it is taken away [MQTT5-3.11.3]. `connected` makes it again.
+   * Whether the server's session is the one that we know, where a CONNECT before was never answered: 5.0 only. It
+   * takes a tag, which `connected` puts back. `asked` is called when the question leaves, once the disk knows of it.
    */
-  askSession(told: (ours: boolean | 'unsure') => void): void {
-    const { topic } = this.#status;
-    const packetIdentifier = topic === undefined ? 0 : this.#doors.takeIdentifier();
-    if (topic === undefined || packetIdentifier === 0) {
+  askSession(asked: () => void, told: (ours: boolean | 'unsure') => void): void {
+    const tag = this.#tags.take();
+    if (tag === undefined) {
       told('unsure');
       return;
     }
-    this.#open.set(packetIdentifier, { told });
-    this.#doors.send({ type: 'unsubscribe', packetIdentifier, topicFilters: [topic] });
-    this.#doors.wake();
+    const waiting = { tag };
+    this.#toAsk = waiting;
+    this.#doors.afterCommit(() => {
+      // The connection may be gone meanwhile, and another may have asked.
+      if (this.#toAsk !== waiting) return;
+      this.#toAsk = undefined;
+      const packetIdentifier = this.#doors.takeIdentifier();
+      if (packetIdentifier === 0) {
+        told('unsure');
+        return;
+      }
+      this.#open.set(packetIdentifier, { told });
+      this.#doors.send({ type: 'unsubscribe', packetIdentifier, topicFilters: [tag] });
+      asked();
+      this.#doors.wake();
+    });
   }
 
   unsuback(packet: UnsubackPacket): void {
@@ -125,6 +151,8 @@ export class Control {
 
   disconnected(): void {
     this.#limits = undefined;
+    if (this.#toAsk !== undefined) this.#tags.putBack(this.#toAsk.tag);
+    this.#toAsk = undefined;
     this.#assertion?.cancel();
     this.#assertion = undefined;
     for (const [packetIdentifier, { done }] of this.#open) {
@@ -171,7 +199,12 @@ export class Control {
   }
 
   suback(packet: SubackPacket): void {
-    const topicFilter = this.#open.get(packet.packetIdentifier)?.topicFilter;
+    const { tags, topicFilter } = this.#open.get(packet.packetIdentifier) ?? {};
+    if (tags !== undefined) {
+      this.#free(packet.packetIdentifier);
+      // Refused ones are nobody's loss but ours, and no reason to call an operator.
+      this.#tags.granted(tags, packet.reasonCodes);
+    }
     if (topicFilter === undefined) return;
     this.#free(packet.packetIdentifier);
     const reasonCode = packet.reasonCodes[0] ?? 0;
@@ -185,7 +218,8 @@ export class Control {
 
   /** What rules had asked for that are gone from the configuration. */
   #unsubscribe(): void {
-    const wanted = new Set(this.#rules.map((rule) => rule.topicFilter));
+    const tags = this.#limits?.isV5 === true ? this.#tags.filters : [];
+    const wanted = new Set([...this.#rules.map((rule) => rule.topicFilter), ...tags]);
     for (const [topicFilter] of [...this.#doors.filters.entries()]) {
       if (wanted.has(topicFilter) || topicFilter === this.#status.topic) continue;
       const packetIdentifier = this.#doors.takeIdentifier();
@@ -193,6 +227,18 @@ export class Control {
       this.#open.set(packetIdentifier, { topicFilter });
       this.#doors.send({ type: 'unsubscribe', packetIdentifier, topicFilters: [topicFilter] });
     }
+  }
+
+  #subscribeTags(): void {
+    const tags = this.#tags.toSubscribe();
+    const packetIdentifier = tags.length === 0 ? 0 : this.#doors.takeIdentifier();
+    if (packetIdentifier === 0) return;
+    this.#open.set(packetIdentifier, { tags });
+    const subscriptions = tags.map(
+      (topicFilter) =>
+        ({ topicFilter, qos: 0, noLocal: false, retainAsPublished: false, retainHandling: 2 }) as const,
+    );
+    this.#doors.send({ type: 'subscribe', packetIdentifier, subscriptions });
   }
 
   #subscribe(topicFilter: string, qos: QoS, retainHandling: 0 | 1): void {

@@ -662,7 +662,9 @@ describe('a CONNECT that was never answered', () => {
 
   test('is doubted: a session that began with it gets all again', async () => {
     const made = await unheard({}, true);
-    expect(server.packets('unsubscribe')).toMatchObject([{ topicFilters: ['godwit/well-17/status'] }]);
+    expect(server.packets('unsubscribe')).toMatchObject([
+      { topicFilters: ['godwit/well-17/status/session/1'] },
+    ]);
     expect(server.payloads).toEqual(numbers(10));
     expect(made.bridge.snapshot()).toMatchObject({ delivered: 10, sessionsLost: 1, inFlight: 0 });
   });
@@ -743,7 +745,8 @@ describe('what comes down', () => {
     const filters = server
       .packets('subscribe')
       .flatMap((one) => one.subscriptions.map((two) => two.topicFilter));
-    expect(filters).toEqual(['cmd/well-17/#', 'godwit/well-17/status']);
+    const tags = [1, 2, 3, 4].map((n) => `godwit/well-17/status/session/${n}`);
+    expect(filters).toEqual(['cmd/well-17/#', 'godwit/well-17/status', ...tags]);
   });
 
   test('what a rule had asked for is unsubscribed once the rule is gone, over a restart too', async () => {
