@@ -31,6 +31,14 @@ const FAILURES_SHOWN = 20;
 // A process is killed in these histories, not the power: memory will do, and spares the disk.
 const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'godwit-sim-'));
 const total = { histories: 0, failed: [], events: 0, simulatedMs: 0, taken: 0, arrived: 0, met: {} };
+const children = new Set();
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.once(signal, () => {
+    for (const child of children) child.kill();
+    rmSync(folder, { recursive: true, force: true });
+    process.exit(1);
+  });
+}
 const begunAt = process.hrtime.bigint();
 let toldAt = Date.now();
 try {
@@ -90,6 +98,7 @@ async function play(job) {
     ],
     { stdio: ['ignore', 'pipe', 'inherit'] },
   );
+  children.add(child);
   const ended = new Promise((resolve) => child.once('close', resolve));
   for await (const line of createInterface({ input: child.stdout })) add(JSON.parse(line));
   if ((await ended) !== 0) console.error(`a process of the simulator ended early, after ${total.histories} histories`);

@@ -5,11 +5,15 @@ import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 // Loaded beforehand, so that a history waits for no module.
 import '../../src/drivers/simulator/driver.js';
-import { type Mutation, playHistory } from './history.js';
+import { playHistory } from './history.js';
 import { KEPT_SEEDS } from './kept-seeds.js';
+import type { Mutation } from './watched-storage.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'godwit-sim-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Some seconds of work; more only where the machine is not ours alone. */
+const TIMEOUT_MS = 120_000;
 
 const OPEN = new Set(KEPT_SEEDS.filter(({ open }) => open === true).map(({ seed }) => seed));
 
@@ -30,11 +34,16 @@ function seedsFrom(first: number, count: number): number[] {
 test.each([1, 16, 31, 46])(
   'whatever is cut, killed or full, all that was accepted arrives as promised (15 seeds from %i)',
   async (first) => expect(await failures(seedsFrom(first, 15))).toEqual([]),
+  TIMEOUT_MS,
 );
 
-test.each(KEPT_SEEDS.filter(({ open }) => open !== true))('seed $seed holds: $showed', async ({ seed }) => {
-  expect(await failures([seed])).toEqual([]);
-});
+test.each(KEPT_SEEDS.filter(({ open }) => open !== true))(
+  'seed $seed holds: $showed',
+  async ({ seed }) => {
+    expect(await failures([seed])).toEqual([]);
+  },
+  TIMEOUT_MS,
+);
 
 test('the same seed is the same history', async () => {
   const [once, again] = [await playHistory(7, { folder }), await playHistory(7, { folder })];

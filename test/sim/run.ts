@@ -4,8 +4,9 @@
  *   node run.js FIRST STEP COUNT FOLDER [--without kind,…] [--mutation name] [--tell]
  */
 import '../../src/drivers/simulator/driver.js';
-import { type HistoryOptions, type Mutation, playHistory } from './history.js';
+import { type HistoryOptions, playHistory } from './history.js';
 import { TROUBLES, type TroubleKind } from './plan.js';
+import type { Mutation } from './watched-storage.js';
 
 const [first = '1', step = '1', count = '1', folder = '.', ...rest] = process.argv.slice(2);
 
