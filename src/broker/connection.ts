@@ -212,7 +212,9 @@ export class Connection implements TransportUser, Publisher {
     const mayAlias = aliases !== undefined && this.#roomFor(delivery) >= ALIAS_BYTES_MAX;
     const use = mayAlias ? aliases.assign(delivery.publication.topic) : undefined;
     if (use === undefined) {
-      outbox.publish(delivery.template(version, nowMs), packetIdentifier, dup);
+      const isWritten =
+        delivery.writesPlain(version) && outbox.publishPlain(delivery, version, packetIdentifier, dup);
+      if (!isWritten) outbox.publish(delivery.template(version, nowMs), packetIdentifier, dup);
     } else {
       const packet = delivery.packet(version, nowMs, use.topicAlias, use.known);
       outbox.publish(new PublishTemplate(packet, version), packetIdentifier, dup);

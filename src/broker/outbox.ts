@@ -11,9 +11,9 @@
  * much of it, and the caller drops or waits.
  */
 
-import type { PublishTemplate } from '../mqtt/encoder.js';
-import { writeAck } from '../mqtt/encoder.js';
-import type { AckPacket } from '../mqtt/packet.js';
+import type { PlainPublish, PublishTemplate } from '../mqtt/encoder.js';
+import { plainPublishSize, writeAck, writePlainPublish } from '../mqtt/encoder.js';
+import type { AckPacket, ProtocolVersion } from '../mqtt/packet.js';
 import type { Counters } from './counters.js';
 import type { Transport } from './transport.js';
 import type { Turn } from './turn.js';
@@ -71,6 +71,22 @@ export class Outbox {
     this.#counters.packetsSent += 1;
     const buffer = this.#reserve(4);
     if (buffer !== undefined) this.#used = writeAck(buffer, this.#used, type, packetIdentifier);
+  }
+
+  /** False: it is too large to be written here. */
+  publishPlain(
+    packet: PlainPublish,
+    version: ProtocolVersion,
+    packetIdentifier: number,
+    dup: boolean,
+  ): boolean {
+    const size = plainPublishSize(packet, version);
+    if (size > BUFFER_BYTES) return false;
+    this.#counters.packetsSent += 1;
+    const buffer = this.#reserve(size);
+    if (buffer === undefined) return true;
+    this.#used = writePlainPublish(buffer, this.#used, packet, version, packetIdentifier, dup);
+    return true;
   }
 
   publish(template: PublishTemplate, packetIdentifier: number, dup: boolean): void {

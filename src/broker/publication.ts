@@ -7,7 +7,7 @@
  * Identifier: that is the session's. [MQTT5-2.2.1-4]
  */
 import type { Message, MessageProperties, QoS } from '../core/message.js';
-import { type EncodedName, PublishTemplate } from '../mqtt/encoder.js';
+import { type EncodedName, type PlainPublish, PublishTemplate } from '../mqtt/encoder.js';
 import type { ProtocolVersion, PublishPacket } from '../mqtt/packet.js';
 import type { Properties } from '../mqtt/property.js';
 import type { SharedGroup } from './shared-group.js';
@@ -32,7 +32,9 @@ export class Publication implements EncodedName {
   nameStart = 0;
   nameEnd = 0;
   #payload: Uint8Array;
-  #alike: (Delivery | undefined)[] | undefined;
+  // Most have subscribers of one kind.
+  #delivery: Delivery | undefined;
+  #others: Delivery[] | undefined;
 
   constructor(
     topic: string,
@@ -110,18 +112,22 @@ export class Publication implements EncodedName {
 
   /** The copy that every session with the same options shares. */
   delivery(qos: QoS, retain: boolean): Delivery {
-    this.#alike ??= [undefined, undefined, undefined, undefined, undefined, undefined];
-    const index = qos * 2 + (retain ? 1 : 0);
-    let delivery = this.#alike[index];
-    if (delivery === undefined) {
-      delivery = new Delivery(this, qos, retain, undefined, undefined);
-      this.#alike[index] = delivery;
+    const first = this.#delivery;
+    if (first?.qos === qos && first.retain === retain) return first;
+    let delivery = this.#others?.find((other) => other.qos === qos && other.retain === retain);
+    if (delivery !== undefined) return delivery;
+    delivery = new Delivery(this, qos, retain, undefined, undefined);
+    if (first === undefined) {
+      this.#delivery = delivery;
+    } else {
+      this.#others ??= [];
+      this.#others.push(delivery);
     }
     return delivery;
   }
 }
 
-export class Delivery {
+export class Delivery implements PlainPublish {
   readonly publication: Publication;
   readonly qos: QoS;
   readonly retain: boolean;
@@ -131,6 +137,7 @@ export class Delivery {
   #template4: PublishTemplate | undefined;
   #template5: PublishTemplate | undefined;
   #template5Seconds: number | undefined;
+  #written = false;
 
   constructor(
     publication: Publication,
@@ -144,6 +151,28 @@ export class Delivery {
     this.retain = retain;
     this.subscriptionIdentifiers = subscriptionIdentifiers;
     this.group = group;
+  }
+
+  get named(): EncodedName {
+    return this.publication;
+  }
+
+  get payload(): Uint8Array {
+    return this.publication.payload;
+  }
+
+  /**
+   * Whether this copy can be written without a template: the first one, where nothing but name and payload goes out.
+   * Those after it share a template.
+   */
+  writesPlain(version: ProtocolVersion): boolean {
+    if (this.#written) return false;
+    this.#written = true;
+    const { publication } = this;
+    if (publication.nameBytes === undefined) return false;
+    return (
+      version === 4 || (publication.properties === undefined && this.subscriptionIdentifiers === undefined)
+    );
   }
 
   expired(nowMs: number): boolean {

@@ -18,13 +18,16 @@ export interface Timer {
 /** setTimeout overflows above this and would fire at once. */
 const TIMEOUT_MS_MAX = 2 ** 31 - 1;
 
+/** performance.now() begins with the process. Asked for every chunk that comes in, it is several times as quick as hrtime. */
+const SINCE_BOOT_MS = Number(process.hrtime.bigint() / 1000n) / 1000 - performance.now();
+
 export class SystemClock implements Clock {
   wallMs(): number {
     return Date.now();
   }
 
   monotonicMs(): number {
-    return Number(process.hrtime.bigint() / 1000n) / 1000;
+    return performance.now() + SINCE_BOOT_MS;
   }
 
   at(atMs: number, run: () => void): Timer {

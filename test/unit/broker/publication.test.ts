@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Publication } from '../../../src/broker/publication.js';
+import { Delivery, Publication } from '../../../src/broker/publication.js';
 
 /** A PUBLISH as it lies in a chunk of 64 KiB: the name, then the payload. */
 function heard(name: string, payload: string): { publication: Publication; chunk: Buffer } {
@@ -37,3 +37,36 @@ test.each(['own', 'ownForNow'] as const)(
     expect(Buffer.from(bytes).toString('latin1')).toBe('0\x0a\0\x03a/bhello');
   },
 );
+
+test('copies that look alike are one, others are their own', () => {
+  const { publication } = heard('a/b', 'hello');
+  const one = publication.delivery(1, false);
+  expect(publication.delivery(1, false)).toBe(one);
+  const kinds = [
+    publication.delivery(0, false),
+    publication.delivery(1, true),
+    publication.delivery(0, true),
+  ];
+  expect(new Set([one, ...kinds]).size).toBe(4);
+  expect(publication.delivery(1, true)).toBe(kinds[1]);
+  expect(kinds.map(({ qos, retain }) => [qos, retain])).toEqual([
+    [0, false],
+    [1, true],
+    [0, true],
+  ]);
+});
+
+test('the first copy needs no template, the second one does', () => {
+  const delivery = heard('a/b', 'hello').publication.delivery(1, false);
+  expect(delivery.writesPlain(4)).toBe(true);
+  expect(delivery.writesPlain(4)).toBe(false);
+});
+
+test('a copy with Subscription Identifiers is plain in 3.1.1 only, one without the bytes of its name never', () => {
+  const { publication } = heard('a/b', 'hello');
+  const identified = () => new Delivery(publication, 1, false, [7], undefined);
+  expect(identified().writesPlain(5)).toBe(false);
+  expect(identified().writesPlain(4)).toBe(true);
+  publication.own();
+  expect(identified().writesPlain(4)).toBe(false);
+});

@@ -1,6 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { encode, encodedSize, encodeWithin, PublishTemplate, writeAck } from '../../../src/mqtt/encoder.js';
+import {
+  encode,
+  encodedSize,
+  encodeWithin,
+  PublishTemplate,
+  plainPublishSize,
+  writeAck,
+  writePlainPublish,
+} from '../../../src/mqtt/encoder.js';
 import type { Packet, ProtocolVersion, PublishPacket } from '../../../src/mqtt/packet.js';
 import { arbitraryPacket } from './arbitrary-packet.js';
 import { decodeOne, toHex } from './decode.js';
@@ -286,6 +294,11 @@ describe('PublishTemplate', () => {
         const expected = new PublishTemplate(packet, version);
         expect(template.size).toBe(expected.size);
         expect(toHex(template.withIdentifier(258, true))).toBe(toHex(expected.withIdentifier(258, true)));
+        const plain = { named, payload: packet.payload, qos: packet.qos, retain: packet.retain };
+        expect(plainPublishSize(plain, version)).toBe(expected.size);
+        const buffer = new Uint8Array(expected.size + 3);
+        expect(writePlainPublish(buffer, 3, plain, version, 258, true)).toBe(expected.size + 3);
+        expect(toHex(buffer.subarray(3))).toBe(toHex(expected.withIdentifier(258, true)));
       }),
       { numRuns: 300 },
     );
