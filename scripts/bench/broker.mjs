@@ -36,7 +36,7 @@ if (unknown.length > 0) {
   console.error(`Unknown case ${unknown.join(', ')}; there are: ${CASES.map(({ name }) => name).join(', ')}`);
   process.exit(2);
 }
-const present = new Map(['godwit', 'gateway', 'mosquitto', 'aedes'].map((kind) => [kind, versionOf(kind)]));
+const present = new Map(['godwit', 'gateway', 'mosquitto', 'aedes', 'bare'].map((kind) => [kind, versionOf(kind)]));
 for (const [kind, version] of present) {
   if (version === undefined) console.error(`${kind} is not installed: its figures and the ratios to it are left out`);
 }

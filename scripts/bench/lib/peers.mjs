@@ -4,6 +4,7 @@
  *   godwit     broker-only.mjs on the compiled dist: the broker alone, nothing on disk
  *   gateway    the whole of it, `godwit run` with nothing but a listener configured: with its journal
  *   mosquitto  Debian's, with max_queued_messages 0: its default of 1000 drops messages of a connected subscriber
+ *   bare       bare-server.mjs: what Node.js itself costs for each message, without a broker
  *   aedes      from npm, installed when first asked for into scripts/bench/.peers, outside this package's dependencies
  *
  * `start` resolves once a CONNECT was accepted, and says how long that took from the start of the process.
@@ -68,6 +69,8 @@ export function versionOf(kind) {
     case 'godwit':
     case 'gateway':
       return JSON.parse(readFileSync(join(BENCH, '..', '..', 'package.json'), 'utf8')).version;
+    case 'bare':
+      return process.version;
     case 'mosquitto':
       try {
         // It ends with 3 after -h.
@@ -105,6 +108,8 @@ log: { level: error }
       );
       return [process.execPath, join(dist, 'main.js'), 'run', '-c', file];
     }
+    case 'bare':
+      return [process.execPath, join(BENCH, 'lib', 'bare-server.mjs'), String(port)];
     case 'mosquitto': {
       const file = join(folder, `mosquitto-${port}.conf`);
       const lines = [
