@@ -72,6 +72,7 @@ async function play(flow: Flow, stepsMax: number, again = Number.POSITIVE_INFINI
   judge(publisher, subscriber, sent);
   judge(publisher, bystander, sent);
   expect(publisher.acknowledged.size).toBe(sent.length);
+  expect(made.storage.snapshot().losses).toEqual([]);
   // Nothing is left of what was delivered.
   expect(made.storage.sessions.bytes).toBeLessThan(4000);
   return total;

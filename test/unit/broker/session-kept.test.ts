@@ -171,6 +171,45 @@ test('Clean Start 1 ends the kept session for ever: CONNACK waits until that is 
   expect(first.received).toEqual([]);
 });
 
+test.each([1, 2] as const)(
+  'what a subscriber has acknowledged at QoS %i is done with after a restart',
+  async (qos) => {
+    const world = temporaryWorld();
+    await world.boot();
+    const subscriber = world.client('subscriber', { subscribe: 't' });
+    subscriber.connect();
+    const publisher = await publisherOf(world);
+    publisher.publish('once', qos);
+    await world.run();
+    // What nobody waits for is committed with the next batch.
+    world.storage.sessions.hasten();
+    await world.run();
+    await restart(world);
+    const packets = subscriber.log.length;
+    subscriber.connect();
+    await world.run();
+    expect(subscriber.log.slice(packets).map(({ type }) => type)).toEqual(['connack']);
+    expect(world.storage.snapshot().losses).toEqual([]);
+  },
+);
+
+test('a connection that ends before its session is saved was never welcome', async () => {
+  const world = temporaryWorld();
+  await world.boot();
+  const first = world.client('one');
+  const second = world.client('one');
+  first.connect();
+  first.arrive();
+  second.connect();
+  second.arrive();
+  await world.turn();
+  expect([first.arrived, second.arrived]).toEqual([0, 0]);
+  await world.run();
+  expect(first.log).toEqual([]);
+  // The session of the first one, not seen by it, is there for the second.
+  expect(second.sessionPresent).toBe(true);
+});
+
 test('subscriptions come back with all their options', async () => {
   const world = temporaryWorld();
   await world.boot();

@@ -90,6 +90,7 @@ test.each(seeds)(
       expect(publishers[from]!.unfinished).toEqual([]);
       for (const subscriber of subscribers) judge(publishers[from]!, subscriber, sent[from]!);
     }
+    expect(world.storage.snapshot().losses).toEqual([]);
     // Nothing is left of what was delivered.
     expect(world.storage.sessions.bytes).toBeLessThan(8000);
   },
