@@ -1,10 +1,10 @@
 /** Devices and points against the buses they are on. */
 import type { Path } from './config-error.js';
 import { isLaterValue } from './later.js';
+import { modbusPointSchema } from './modbus-schema.js';
 import { didYouMean, shortList } from './nearest.js';
 import { defaultType, isBitTable, parseRegister, type RegisterType, widthOf } from './register.js';
 import type { Report } from './report.js';
-import { modbusPointSchema } from './schema.js';
 import { driverOf } from './schema-at.js';
 import { entriesAt, nodeAt, type Tree, textAt } from './tree.js';
 

@@ -2,8 +2,9 @@
 
 import type { Path } from './config-error.js';
 import { isLaterValue } from './later.js';
+import { modbusPointSchema } from './modbus-schema.js';
 import { nearest } from './nearest.js';
-import { busSchema, configSchema, modbusPointSchema, pointSchema, simulatorPointSchema } from './schema.js';
+import { busSchema, configSchema, pointSchema, simulatorPointSchema } from './schema.js';
 import { entriesAt, nodeAt, type Tree, textAt } from './tree.js';
 import { z } from './zod.js';
 

@@ -30,6 +30,8 @@ export interface DeviceSnapshot {
   readonly since: number;
   readonly polls: number;
   readonly failures: number;
+  /** Polls that a late bus left out. */
+  readonly skipped?: number;
   readonly points: { readonly [point: string]: PointSnapshot };
 }
 

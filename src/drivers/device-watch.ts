@@ -16,6 +16,8 @@ interface Bad {
   readonly withDevice: boolean;
 }
 
+const OUT_OF_SERVICE = 'out of service';
+
 export class DeviceWatch {
   polls = 0;
   failures = 0;
@@ -25,6 +27,7 @@ export class DeviceWatch {
   readonly #bad = new Map<string, Bad>();
   #state: DeviceState['state'] | 'unknown' = 'unknown';
   #stateSinceMs = 0;
+  #stateReason: string | undefined;
   #failedPolls = 0;
 
   constructor(device: string, points: readonly string[], context: DriverContext) {
@@ -63,8 +66,26 @@ export class DeviceWatch {
   offline(reason: string, detail: string = reason): void {
     if (this.#state === 'offline') return;
     this.#enter('offline', detail);
-    const { bus, log, sink } = this.#context;
+    const { bus, log } = this.#context;
     log.warn({ bus, device: this.#device, reason: detail }, 'Device stopped answering');
+    this.#turnAll(reason);
+  }
+
+  /** Nobody asks it any more, because somebody said so. */
+  outOfService(): void {
+    this.#enter('offline', OUT_OF_SERVICE);
+    const { bus, log } = this.#context;
+    log.info({ bus, device: this.#device }, 'Device was taken out of service');
+    this.#turnAll(OUT_OF_SERVICE);
+  }
+
+  inService(): void {
+    const { bus, log } = this.#context;
+    log.info({ bus, device: this.#device }, 'Device was put back into service');
+  }
+
+  #turnAll(reason: string): void {
+    const { sink } = this.#context;
     const turned = this.#points.filter((point) => !this.#bad.has(point));
     const nowMs = this.#context.clock.monotonicMs();
     for (const point of turned) this.#bad.set(point, { reason, sinceMs: nowMs, withDevice: true });
@@ -77,7 +98,7 @@ export class DeviceWatch {
   }
 
   #online(): void {
-    const was = this.#state;
+    const was = this.#stateReason === OUT_OF_SERVICE ? 'unknown' : this.#state;
     const failedPolls = this.#failedPolls;
     this.#failedPolls = 0;
     if (was === 'online') return;
@@ -93,6 +114,7 @@ export class DeviceWatch {
 
   #enter(state: DeviceState['state'], reason?: string): void {
     this.#state = state;
+    this.#stateReason = reason;
     this.#stateSinceMs = this.#context.clock.monotonicMs();
     const since = this.#context.clock.wallMs();
     this.#context.sink.device(

@@ -5,6 +5,8 @@
  *
  * A device that does not answer is the driver's business alone: it backs off, says `offline` once with the
  * reason, turns each point bad once, and comes back by itself. `start()` never waits for hardware.
+ *
+ *   commands, godwit write ──▶ write ──▶ before the next poll's request ──▶ read back ──▶ WriteResult
  */
 
 import type { BusConfig, DeviceConfig } from '../config/schema.js';
@@ -15,11 +17,34 @@ import type { Part } from '../core/part.js';
 import type { DeviceState, Reading } from '../core/reading.js';
 import type { BusSnapshot } from '../core/snapshot.js';
 import type { Stamp } from '../core/stamp.js';
+import type { Value } from '../core/value.js';
+import type { FrameListener } from './frame-tap.js';
+import type { RawReading } from './raw-reading.js';
+import type { WriteResult } from './write-result.js';
 
 export interface Driver extends Part {
   snapshot(): BusSnapshot;
-  /** Polls and failed polls of one device since the start. */
-  counters(device: string): { readonly polls: number; readonly failures: number };
+  counters(device: string): DeviceCounters;
+  /**
+   * The one door for whoever wants something written. `value` is the point's own, scaled as its readings are, or
+   * text that says it (`on`, `21.5`, an enum's name). It waits for the request under way and goes before the next
+   * one; what cannot be right is refused before any byte reaches the bus. Never rejects.
+   */
+  write(device: string, point: string, value: Value): Promise<WriteResult>;
+  /** Reads these points (all where none is named) once, now, whatever the schedule says; publishes nothing. */
+  readRaw(device: string, points?: readonly string[]): Promise<readonly RawReading[]>;
+  /** Takes a device out of service, so that nothing asks it, or puts it back; kept over restarts. */
+  setInService(device: string, inService: boolean): void;
+  /** Every frame from now on, both ways, until the function that comes back is called; absent where there are none. */
+  trace?(listener: FrameListener): () => void;
+}
+
+/** Since the start of the process. */
+export interface DeviceCounters {
+  readonly polls: number;
+  readonly failures: number;
+  /** Polls that a late bus left out. */
+  readonly skipped?: number;
 }
 
 /** Where readings go. All points of one poll of one device arrive in one call. */

@@ -52,6 +52,8 @@ interface Device {
   retryAtMs: number;
   retryWaitMs: number;
   skipped: number;
+  /** Out of service: never due. */
+  suspended: boolean;
 }
 
 export class Schedule {
@@ -73,15 +75,17 @@ export class Schedule {
     return earliest;
   }
 
-  /** Takes the task that has waited longest, undefined if none is due. */
-  next(nowMs: number): Task | undefined {
+  /** Takes the task that has waited longest of those that `isFree` lets be asked now, undefined if none is due. */
+  next(nowMs: number, isFree: (device: string) => boolean = always): Task | undefined {
     let chosen: Device | undefined;
     let chosenDueMs = Infinity;
     for (const device of this.#devices) {
       const dueMs = dueOf(device);
-      if (dueMs < chosenDueMs) [chosen, chosenDueMs] = [device, dueMs];
+      if (dueMs < chosenDueMs && dueMs <= nowMs && isFree(device.device)) {
+        [chosen, chosenDueMs] = [device, dueMs];
+      }
     }
-    if (chosen === undefined || chosenDueMs > nowMs) return undefined;
+    if (chosen === undefined) return undefined;
 
     if (chosen.offline) {
       // Moved on even if the caller never reports, so that one device cannot hold the bus.
@@ -135,9 +139,28 @@ export class Schedule {
     }
   }
 
+  /** Never due until it is resumed. */
+  suspend(name: string): void {
+    this.#device(name).suspended = true;
+  }
+
+  /** Due at once; what it was before does not count. */
+  resume(name: string, nowMs: number): void {
+    const device = this.#device(name);
+    device.suspended = false;
+    device.offline = false;
+    device.failedPolls = 0;
+    for (const series of device.series) series.dueMs = nowMs;
+  }
+
+  /** Whether it has points that are polled at all. */
+  has(name: string): boolean {
+    return this.#byName.has(name);
+  }
+
   /** Polls that a late bus left out, per device. */
   skipped(name: string): number {
-    return this.#device(name).skipped;
+    return this.#byName.get(name)?.skipped ?? 0;
   }
 
   failedPolls(name: string): number {
@@ -173,10 +196,14 @@ function place(device: ScheduledDevice, share: number, startMs: number): Device 
     retryAtMs: Infinity,
     retryWaitMs: 0,
     skipped: 0,
+    suspended: false,
   };
 }
 
+const always = (): boolean => true;
+
 function dueOf(device: Device): number {
+  if (device.suspended) return Infinity;
   if (device.offline) return device.retryAtMs;
   let earliest = Infinity;
   for (const series of device.series) earliest = Math.min(earliest, series.dueMs);

@@ -11,8 +11,8 @@ import type { Config, DeviceConfig, MappingConfig } from '../config/schema.js';
 import type { QoS } from '../core/message.js';
 import type { Reading } from '../core/reading.js';
 import type { PayloadFormat, Sample, SampleSet } from '../core/sample.js';
+import { makeScale, normalInteger, type Scale } from '../core/scale.js';
 import { Report, type ReportPolicy } from './report.js';
-import { makeScale, normalInteger, type Scale } from './scale.js';
 import { renderTopic } from './topic-template.js';
 
 export interface MappingConfigs {

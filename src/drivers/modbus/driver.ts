@@ -11,11 +11,13 @@ import type { BusConfig } from '../../config/schema.js';
 import { GodwitError, invariant } from '../../core/error.js';
 import type { BusSnapshot } from '../../core/snapshot.js';
 import { DeviceWatch } from '../device-watch.js';
-import type { Driver, DriverContext } from '../driver.js';
+import type { DeviceCounters, Driver, DriverContext } from '../driver.js';
 import { PollLoop } from '../poll-loop.js';
+import type { RawReading } from '../raw-reading.js';
 import { Schedule, type Task } from '../schedule.js';
 import { serialStream } from '../serial-stream.js';
 import { tcpStream } from '../tcp-stream.js';
+import { refuseWrite, type WriteResult } from '../write-result.js';
 import { Asker } from './asker.js';
 import { Holes } from './holes.js';
 import { Line, type LineSettings } from './line.js';
@@ -110,9 +112,22 @@ export class ModbusDriver implements Driver {
     return reason === undefined ? { driver, state, ...counts } : { driver, state, reason, ...counts };
   }
 
-  counters(device: string): { readonly polls: number; readonly failures: number } {
+  counters(device: string): DeviceCounters {
     const watch = this.#units.get(device)?.watch;
-    return { polls: watch?.polls ?? 0, failures: watch?.failures ?? 0 };
+    const skipped = this.#schedule.skipped(device);
+    return { polls: watch?.polls ?? 0, failures: watch?.failures ?? 0, skipped };
+  }
+
+  async write(device: string, point: string): Promise<WriteResult> {
+    return refuseWrite('not writable', `${device}/${point} is not writable`);
+  }
+
+  async readRaw(): Promise<readonly RawReading[]> {
+    return [];
+  }
+
+  setInService(): void {
+    return;
   }
 
   async #poll(task: Task): Promise<void> {

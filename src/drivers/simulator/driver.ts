@@ -5,11 +5,15 @@
 
 import type { PointConfig, SimulatorPointConfig } from '../../config/schema.js';
 import { GodwitError, invariant } from '../../core/error.js';
+import { makeScale } from '../../core/scale.js';
 import type { BusSnapshot } from '../../core/snapshot.js';
 import { DeviceWatch } from '../device-watch.js';
-import type { Driver, DriverContext } from '../driver.js';
+import type { DeviceCounters, Driver, DriverContext } from '../driver.js';
+import { OutOfService } from '../out-of-service.js';
 import { PollLoop } from '../poll-loop.js';
+import type { RawReading } from '../raw-reading.js';
 import { Schedule, type Task } from '../schedule.js';
+import { refuseWrite, type WriteResult } from '../write-result.js';
 import { Wave } from './wave.js';
 
 /** As a Modbus bus has them by default; a simulated device is asked more often, so that its return can be watched. */
@@ -36,6 +40,7 @@ export class Simulator implements Driver {
   readonly #loop: PollLoop;
   readonly #devices = new Map<string, SimulatedDevice>();
   readonly #startMs: number;
+  readonly #outOfService: OutOfService;
   #state: BusSnapshot['state'] = 'connecting';
   #requests = 0;
   #timeouts = 0;
@@ -44,6 +49,7 @@ export class Simulator implements Driver {
     this.name = `bus ${context.bus}`;
     this.#context = context;
     this.#startMs = context.clock.monotonicMs();
+    this.#outOfService = new OutOfService(context.keyValue, context.devices.keys());
     const scheduled = [...context.devices].map(([device, { poll, points }]) => {
       const names = Object.keys(points);
       const simulated = new Map<string, SimulatedPoint>();
@@ -65,6 +71,11 @@ export class Simulator implements Driver {
 
   async start(): Promise<void> {
     this.#state = 'up';
+    for (const [device, { watch }] of this.#devices) {
+      if (!this.#outOfService.has(device)) continue;
+      if (this.#schedule.has(device)) this.#schedule.suspend(device);
+      watch.outOfService();
+    }
     this.#loop.start();
   }
 
@@ -82,9 +93,48 @@ export class Simulator implements Driver {
     };
   }
 
-  counters(device: string): { readonly polls: number; readonly failures: number } {
+  counters(device: string): DeviceCounters {
     const watch = this.#devices.get(device)?.watch;
-    return { polls: watch?.polls ?? 0, failures: watch?.failures ?? 0 };
+    const skipped = this.#schedule.skipped(device);
+    return { polls: watch?.polls ?? 0, failures: watch?.failures ?? 0, skipped };
+  }
+
+  async write(device: string, point: string): Promise<WriteResult> {
+    if (this.#devices.get(device)?.points.has(point) !== true) {
+      return refuseWrite('unknown', `${device}/${point} is not on bus ${this.#context.bus}`);
+    }
+    return refuseWrite('not writable', `${device}/${point} is simulated, and so it cannot be written`);
+  }
+
+  async readRaw(device: string, points?: readonly string[]): Promise<readonly RawReading[]> {
+    const simulated = this.#devices.get(device)?.points ?? new Map<string, SimulatedPoint>();
+    const config = this.#context.devices.get(device)?.points ?? {};
+    const afterMs = this.#context.clock.monotonicMs() - this.#startMs;
+    return (points ?? [...simulated.keys()]).map((point) => {
+      const value = simulated.get(point)?.wave.at(afterMs);
+      const { scale, offset, unit } = config[point] ?? {};
+      return {
+        point,
+        source: 'simulated',
+        ...(unit === undefined ? {} : { unit }),
+        ...(value === undefined
+          ? { value: null, quality: 'bad', reason: 'unknown' }
+          : { value: makeScale(scale, offset)?.(value) ?? value, quality: 'good' }),
+      };
+    });
+  }
+
+  setInService(device: string, inService: boolean): void {
+    const watch = this.#devices.get(device)?.watch;
+    if (watch === undefined || !this.#outOfService.set(device, inService)) return;
+    if (inService) {
+      watch.inService();
+      if (this.#schedule.has(device)) this.#schedule.resume(device, this.#context.clock.monotonicMs());
+      this.#loop.wake();
+    } else {
+      if (this.#schedule.has(device)) this.#schedule.suspend(device);
+      watch.outOfService();
+    }
   }
 
   #poll(task: Task): void {

@@ -241,7 +241,7 @@ describe('a Modbus bus', () => {
     await clock.advanceAsync(2500);
     plant.silent.add(1);
     await clock.advanceAsync(2000);
-    expect(driver.counters('tank')).toEqual({ polls: 5, failures: 2 });
+    expect(driver.counters('tank')).toEqual({ polls: 5, failures: 2, skipped: 0 });
     expect(driver.snapshot()).toMatchObject({ requests: 5, timeouts: 2 });
     await driver.stop();
   });

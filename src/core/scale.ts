@@ -8,7 +8,7 @@
  * While numerator and power are exact as doubles (below 2^53, up to 10^22) that one division rounds correctly;
  * otherwise the same is done with bigints. Integers stay exact up to 64 bits.
  */
-import type { Value } from '../core/value.js';
+import type { Value } from './value.js';
 
 export type Scale = (value: Value) => Value;
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { makeScale, normalInteger } from '../../../src/mapping/scale.js';
+import { makeScale, normalInteger } from '../../../src/core/scale.js';
 
 /** Decimal arithmetic by another way than the code's: whole numbers of the smallest place. */
 function exact(rawDigits: bigint, rawPlaces: number, scaleDigits: bigint, scalePlaces: number): number {
