@@ -1,4 +1,5 @@
 /** Devices and points against the buses they are on. */
+import { checkTransform } from './check-point.js';
 import type { Path } from './config-error.js';
 import { isLaterValue } from './later.js';
 import { modbusPointSchema } from './modbus-schema.js';
@@ -18,6 +19,7 @@ export function checkDevices(report: Report): void {
     checkUnit(report, path, node, driver);
     for (const [point, pointNode] of entriesAt(node, ['points'])) {
       const pointPath = [...path, 'points', point];
+      checkTransform(report, pointPath, pointNode);
       if (fitsDriver(report, pointPath, pointNode, driver)) checkPoint(report, pointPath, pointNode);
     }
   }

@@ -16,7 +16,6 @@ const KEYS: Readonly<Record<string, readonly string[]>> = {
     'writable',
     'min',
     'max',
-    'enum',
     'bit',
     'match',
     'request',

@@ -11,9 +11,11 @@ import type { Config, DeviceConfig, MappingConfig } from '../config/schema.js';
 import type { QoS } from '../core/message.js';
 import type { Reading } from '../core/reading.js';
 import type { PayloadFormat, Sample, SampleSet } from '../core/sample.js';
-import { makeScale, normalInteger, type Scale } from '../core/scale.js';
+import { normalInteger } from '../core/scale.js';
 import { Report, type ReportPolicy } from './report.js';
+import { Unfit } from './step.js';
 import { renderTopic } from './topic-template.js';
+import { makeTransform, type Transform } from './transform.js';
 
 export interface MappingConfigs {
   readonly gatewayId: string;
@@ -46,7 +48,7 @@ export class PointPlan {
   readonly quietMs: number;
   readonly #device: string;
   readonly #unit: string | undefined;
-  readonly #scale: Scale | undefined;
+  readonly #transform: Transform | undefined;
   sample: Sample | undefined;
   staleAtMs = Infinity;
   /** Which poll the sample is from: groups never mix two. */
@@ -60,19 +62,30 @@ export class PointPlan {
     this.quietMs = Math.min(this.staleAfterMs, ...outlets.map((outlet) => outlet.report.latestMs));
     this.#device = device;
     this.#unit = point.unit;
-    this.#scale = makeScale(point.scale, point.offset);
+    this.#transform = makeTransform(point);
   }
 
-  sampleOf(reading: Reading): Sample {
+  /** Undefined where there is nothing to tell yet: the first count of a rate. */
+  sampleOf(reading: Reading): Sample | undefined {
     let { value, quality, reason } = reading;
-    if (quality === 'good') {
-      if (typeof value === 'bigint' && this.#scale === undefined) value = normalInteger(value);
-      else if (value !== null && this.#scale !== undefined) value = this.#scale(value);
-      if (value === null || (typeof value === 'number' && !Number.isFinite(value))) {
-        reason = value === null ? 'no value' : Number.isNaN(value) ? 'not a number' : 'infinite';
+    if (quality === 'good' && value !== null) {
+      if (this.#transform !== undefined) {
+        const meant = this.#transform.apply(value, reading.stamp.monotonicMs);
+        if (meant instanceof Unfit) {
+          if (meant.reason === undefined) return undefined;
+          ({ reason } = meant);
+          quality = 'bad';
+        } else value = meant;
+      } else if (typeof value === 'bigint') value = normalInteger(value);
+      if (typeof value === 'number' && !Number.isFinite(value)) {
+        reason = Number.isNaN(value) ? 'not a number' : 'infinite';
         quality = 'bad';
       }
+    } else if (quality === 'good') {
+      reason = 'no value';
+      quality = 'bad';
     }
+    if (quality === 'bad') this.#transform?.interrupted();
     return {
       device: this.#device,
       point: this.name,

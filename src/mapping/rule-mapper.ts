@@ -32,8 +32,12 @@ export class Mapper implements Mapping {
     this.#polls += 1;
     for (const reading of readings) {
       const point = plan.points.get(reading.point);
-      if (point === undefined) this.#unknown += 1;
-      else this.#take(plan, point, point.sampleOf(reading), monotonicMs, sets);
+      if (point === undefined) {
+        this.#unknown += 1;
+        continue;
+      }
+      const sample = point.sampleOf(reading);
+      if (sample !== undefined) this.#take(plan, point, sample, monotonicMs, sets);
     }
     for (const group of plan.groups) group.flush(monotonicMs, sets);
     if (plan.deadlineMs < this.#deadlineMs) this.#deadlineMs = plan.deadlineMs;

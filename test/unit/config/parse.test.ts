@@ -195,7 +195,6 @@ bridges:
         'commands',
         'devices.bits.address_base',
         'devices.bits.points.b.bit',
-        'devices.bits.points.b.enum',
         'devices.bits.points.b.writable',
         'devices.door.points.open.direction',
         'devices.door.points.open.gpio',
