@@ -12,8 +12,8 @@
  * says that it is; many messages share one. All else is told to the disk later, in passing: forgetting it
  * costs a repetition at QoS 1 and nothing at QoS 2.
  *
- * There are four Streams with their own cursors (stream.ts) that share the window and the identifiers. Entries stand
- * in an OpenRing each, in the order of the journal.
+ * There are four Streams with their own cursors (stream.ts) that share the window (send-window.ts) and the identifiers
+ * (exchanges.ts). Entries stand in an OpenRing each, in the order of the journal.
  *
  * After a lost connection the content of what is open is not kept but read from the journal again, as after a
  * restart: one path. `offer` fills it in.
@@ -23,46 +23,18 @@ import type { QoS } from '../core/message.js';
 import type { Record } from '../core/record.js';
 import type { Lane, Route } from '../core/route.js';
 import { ReasonCode } from '../mqtt/reason-code.js';
-import { encodeState, type OpenEntry, type SavedState } from './bridge-state.js';
+import { encodeState, type SavedState } from './bridge-state.js';
+import { type Entry, Exchanges } from './exchanges.js';
 import { isBusy } from './fault.js';
-import { Gaps, type HistoryOrder } from './gaps.js';
+import type { HistoryOrder } from './gaps.js';
+import { HistoryLane, SKIP_LEAST } from './history-lane.js';
 import { NewestSent } from './newest-sent.js';
 import { ACKNOWLEDGED, AGAIN, DONE, type OpenRing, RELEASED, SENT, WAITING } from './open-ring.js';
-import { CONTROL, PacketIdentifiers } from './packet-identifiers.js';
-import { HIGH, HISTORY, LANE_OF, LIVE, NORMAL, Stream, type StreamId } from './stream.js';
-
-/** Where packets go. `refused`: the server cannot take it (too large); `expired`: its time is over. */
-export interface Wire {
-  /** Whether there is room for another packet. */
-  readonly writable: boolean;
-  /** @param late a newer message of its topic was sent before: RETAIN 0 */
-  publish(
-    record: Record,
-    route: Route,
-    qos: QoS,
-    packetIdentifier: number,
-    dup: boolean,
-    late: boolean,
-  ): Written;
-  pubrel(packetIdentifier: number): void;
-}
-
-export type Written = 'sent' | 'refused' | 'expired';
-
-/** What this connection's server allows. */
-export interface Limits {
-  /** Unacknowledged PUBLISHes above QoS 0. */
-  readonly window: number;
-  /** Of these, QoS 2. */
-  readonly windowQoS2: number;
-  readonly maximumQoS: QoS;
-}
-
-export interface LostRecord {
-  readonly reason: 'refused' | 'expired';
-  readonly topic: string;
-  readonly acceptedAtMs: number;
-}
+import { SendWindow, type Shares } from './send-window.js';
+import { SessionIdentity } from './session-identity.js';
+import { HIGH, HISTORY, LANE_OF, LIVE, NORMAL, STREAMS, type Stream, type StreamId } from './stream.js';
+import { type LostRecord, Tally } from './tally.js';
+import { type Limits, NO_LIMITS, type Wire } from './wire.js';
 
 /** Handed to storage by the shell; `committed` gets it back. */
 export interface Save {
@@ -87,14 +59,8 @@ export type Acknowledged =
   | 'quota';
 
 const PASSED_UNSAVED_MAX = 10_000;
-/** With so few waiting, what is new comes soon enough behind them. */
-const SKIP_LEAST = 100;
 
-export interface SessionOptions {
-  /** Whether a rule has priority high: some of the window is kept for it. */
-  readonly usesHigh: boolean;
-  /** Per cent of the window for history, while there is some. */
-  readonly historyShare: number;
+export interface SessionOptions extends Shares {
   readonly historyOrder: HistoryOrder;
   readonly newestSent: NewestSent;
 }
@@ -106,108 +72,62 @@ const DEFAULTS: Omit<SessionOptions, 'newestSent'> = {
 };
 
 export class BridgeSession {
-  readonly #options: SessionOptions;
-  readonly #streams: readonly [Stream, Stream, Stream, Stream];
-  readonly #gaps: Gaps;
-  readonly #identifiers: PacketIdentifiers;
-
-  #generation: number;
-  /** A CONNECT is under way, or one was never answered. */
-  #probing: boolean;
-  #probingOnDisk: boolean;
-  #doubtful = false;
-  #server: string;
-  #clientId: string;
-
-  #limits: Limits = { window: 0, windowQoS2: 0, maximumQoS: 2 };
-  /** Of the window, kept free for others: a replay. */
-  #reserved = 0;
-  #wireCount = 0;
-  #wireCountQoS2 = 0;
+  readonly #exchanges: Exchanges;
+  readonly #streams: Exchanges['streams'];
+  readonly #window: SendWindow;
+  readonly #history: HistoryLane;
+  readonly #identity: SessionIdentity;
+  readonly #tally = new Tally();
   #paused = false;
-  #most = Infinity;
-  #mostQoS2 = Infinity;
-  /** After a refusal for quota, growing again with each acknowledgement. */
-  #eager = Infinity;
   #acknowledgements = 0;
-  /** PUBLISHes of the bridge's own that count against the server's Receive Maximum too. */
-  #controls = 0;
   /** PUBREC was there; the release is not durable yet. */
   #toRelease: number[] = [];
   #pubrels: number[] = [];
 
-  #delivered = 0;
-  #lost: LostRecord[] = [];
-  #saveNeeded: 'no' | 'soon' | 'now' = 'no';
-
   constructor(state: SavedState, inflightMax: number, options: Partial<SessionOptions> = {}) {
-    this.#options = { ...DEFAULTS, newestSent: new NewestSent(), ...options };
-    this.#gaps = new Gaps(state.gaps);
-    const made = (id: StreamId): Stream => {
-      const { next, open } = state.streams[id] ?? { next: 1, open: [] };
-      return new Stream(id, next, Math.max(4 * inflightMax, 2 * open.length));
-    };
-    this.#streams = [made(HIGH), made(NORMAL), made(LIVE), made(HISTORY)];
-    this.#streams[HISTORY].until = state.historyUntil;
-    this.#identifiers = new PacketIdentifiers(state.lastPacketIdentifier);
-    this.#generation = state.generation;
-    this.#probing = state.probing;
-    this.#probingOnDisk = state.probing;
-    this.#server = state.server;
-    this.#clientId = state.clientId;
-    for (const stream of this.#streams) {
-      for (const { offset, packetIdentifier, qos, phase } of state.streams[stream.id]?.open ?? []) {
-        const inPhase = phase === 'released' ? RELEASED : qos === 0 ? WAITING : AGAIN;
-        const index = this.#push(stream, offset, qos, inPhase, packetIdentifier);
-        if (packetIdentifier !== 0) this.#identifiers.claim(packetIdentifier, useOf(stream, index));
-      }
-      stream.ring.committedTail = stream.ring.tail;
-      stream.ring.toFill = stream.ring.head;
-    }
+    const all = { ...DEFAULTS, newestSent: new NewestSent(), ...options };
+    this.#exchanges = new Exchanges(state, inflightMax);
+    this.#streams = this.#exchanges.streams;
+    this.#window = new SendWindow(this.#streams, all);
+    const [, , live, history] = this.#streams;
+    this.#history = new HistoryLane(live, history, state.gaps, all.historyOrder, all.newestSent);
+    this.#identity = new SessionIdentity(state);
   }
 
   /** Whether this server has the session that the state belongs to; if not, Clean Start, lest a stranger's be inherited. */
   hasSessionWith(server: string, clientId: string): boolean {
-    return this.#server === server && this.#clientId === clientId;
+    return this.#identity.isOf(server, clientId);
   }
 
-  /**
-   * A CONNECT is about to leave. True: only after the commit of the next `save`.
-   *
-   * A server that has lost its session begins another with this CONNECT. If we do not live to hear that, the next
-   * CONNACK says Session Present of a session that never saw what is released here: PUBREL would be answered, and the
-   * message be lost. So a CONNECT that was never answered is remembered, on disk too where something is released.
-   */
+  /** A CONNECT is about to leave. True: only after the commit of the next `save`. */
   connecting(received: boolean): boolean {
-    if (this.#probing) this.#doubtful = true;
-    this.#probing = true;
-    if (this.#probingOnDisk || !(received || this.#hasReleased())) return false;
-    this.#saveNeeded = 'now';
+    if (!this.#identity.connecting(() => received || this.#exchanges.hasReleased())) return false;
+    this.#tally.now();
     return true;
   }
 
   /** The server refused the CONNECT, or it never left: no session has begun with it. */
   refused(): void {
-    this.#probing = false;
+    this.#identity.refused();
   }
 
   /** Whether a session that the server says to have may be younger than ours. */
   get doubtful(): boolean {
-    return this.#doubtful;
+    return this.#identity.doubtful;
   }
 
   /** Open: an identifier is assigned and the exchange is not complete. */
   get inFlight(): number {
-    return this.#streams.reduce((sum, { open }) => sum + open, 0);
+    return this.#exchanges.count;
   }
 
   /** Sent over this connection and not complete. */
   get unacknowledged(): number {
-    return this.#wireCount;
+    return this.#window.unacknowledged;
   }
 
   get unacknowledgedQoS2(): number {
-    return this.#wireCountQoS2;
+    return this.#window.unacknowledgedQoS2;
   }
 
   /** Acknowledgements heard so far, of any kind. */
@@ -217,13 +137,7 @@ export class BridgeSession {
 
   /** By stream, the offset that has been under way for longest; 0 for none. */
   oldestOnWire(): number[] {
-    return this.#streams.map(({ ring }) => {
-      for (let index = ring.head; index < ring.tail; index += 1) {
-        const at = ring.at(index);
-        if (ring.onWire[at] === 1) return ring.offset[at] as number;
-      }
-      return 0;
-    });
+    return this.#exchanges.oldestOnWire();
   }
 
   /** The one message that is under way and not yet taken, if there is only one. */
@@ -238,8 +152,7 @@ export class BridgeSession {
     if (entry === undefined) return;
     const { ring, at, stream } = entry;
     if (ring.qos[at] === 2) {
-      this.#lose(ring, at, 'refused');
-      ring.credit[at] = 0;
+      this.#tally.lose(ring, at, 'refused');
       this.#acknowledge(ring, at);
     } else {
       this.#complete(stream, at, 'refused');
@@ -248,33 +161,23 @@ export class BridgeSession {
 
   /** How much may be under way from now on; `most` of the server's own limit. */
   narrow(most: number, mostQoS2: number): void {
-    this.#most = most;
-    this.#mostQoS2 = mostQoS2;
+    this.#window.narrow(most, mostQoS2);
   }
 
   /** Keeps so much of the window free. */
   reserve(count: number): void {
-    this.#reserved = count;
+    this.#window.reserve(count);
   }
 
   /** Whether the server takes one more beside what is under way; not while a message is suspected. */
   hasRoomBeside(others: number): boolean {
-    const window = Math.min(this.#limits.window, this.#most, this.#eager);
-    return this.#most > 1 && this.#wireCount + this.#controls + others < window;
+    return this.#window.hasRoomBeside(others);
   }
 
   /** Whether a Record of this lane is still to be delivered. */
   isPending(lane: Lane, offset: number): boolean {
-    if (lane !== 'history') return offset >= this.#streams[lane === 'high' ? HIGH : NORMAL].cursor;
-    const [, , live, history] = this.#streams;
-    const isOpen = (stream: Stream): boolean => offset >= stream.cursor && offset < stream.next;
-    return (
-      offset >= live.next ||
-      isOpen(live) ||
-      isOpen(history) ||
-      (offset >= history.next && offset < history.until) ||
-      this.#gaps.all.some(([from, to]) => offset >= from && offset < to)
-    );
+    if (lane === 'history') return this.#history.isPending(offset);
+    return offset >= this.#streams[lane === 'high' ? HIGH : NORMAL].cursor;
   }
 
   /** The oldest Record that a stream still needs. */
@@ -301,41 +204,29 @@ export class BridgeSession {
 
   /** Whether history has something to drain, now or later. */
   get hasHistory(): boolean {
-    const history = this.#streams[HISTORY];
-    return !this.#gaps.isEmpty || !history.ring.isEmpty || history.next < history.until;
+    return this.#history.hasHistory;
   }
 
   /** What is new goes at once: what waits up to `head` becomes history. True: the live feed must start again. */
   skip(head: number, least = SKIP_LEAST): boolean {
-    const live = this.#streams[LIVE];
-    if (head + 1 - live.next <= least || this.#gaps.isFull) return false;
-    this.#gaps.add(live.next, head + 1);
-    live.next = head + 1;
-    if (this.#saveNeeded === 'no') this.#saveNeeded = 'soon';
+    if (!this.#history.skip(head, least)) return false;
+    this.#tally.soon();
     return true;
   }
 
   /** The next gap, once the one before is done with. True: the history feed must start at its cursor. */
   openGap(): boolean {
-    const history = this.#streams[HISTORY];
-    if (history.next < history.until || !history.ring.isEmpty) return false;
-    const gap = this.#gaps.take(this.#options.historyOrder);
-    if (gap === undefined) {
-      this.#options.newestSent.clear();
-      return false;
-    }
-    [history.next, history.until] = gap;
-    return true;
+    return this.#history.openGap();
   }
 
   /** `now`: something waits for the commit. `soon`: it can wait for company. */
   get saveNeeded(): 'no' | 'soon' | 'now' {
-    return this.#saveNeeded;
+    return this.#tally.saveNeeded;
   }
 
   /** Delivered and lost since the last `save`. */
   get unsaved(): { readonly delivered: number; readonly lost: number } {
-    return { delivered: this.#delivered, lost: this.#lost.length };
+    return this.#tally.unsaved;
   }
 
   /**
@@ -346,15 +237,11 @@ export class BridgeSession {
    */
   connected(server: string, clientId: string, sessionPresent: boolean | 'unsure', limits: Limits): boolean {
     let lost = false;
-    this.#limits = limits;
+    this.#window.opened(limits);
     this.#paused = false;
-    this.#controls = 0;
     this.#pubrels = [];
-    this.#wireCount = 0;
-    this.#wireCountQoS2 = 0;
     for (const stream of this.#streams) {
       const { ring } = stream;
-      ring.onWire.fill(0);
       for (let index = ring.head; index < ring.tail; index += 1) {
         const at = ring.at(index);
         const phase = ring.phase[at];
@@ -362,7 +249,7 @@ export class BridgeSession {
         if (!sessionPresent && phase !== WAITING) {
           ring.phase[at] = WAITING;
           lost = true;
-          this.#lowerQoS(stream, at);
+          this.#exchanges.lowerQoS(stream, at, limits.maximumQoS);
         } else if (phase === SENT || (sessionPresent === 'unsure' && phase !== WAITING)) {
           ring.phase[at] = AGAIN;
         } else if (phase === RELEASED) {
@@ -372,32 +259,22 @@ export class BridgeSession {
       if (sessionPresent === false) ring.committedTail = ring.head;
       ring.rewind();
     }
-    // In the order of their identifiers, which go round: across streams too as they were sent [MQTT5-4.6.0-4].
-    const { last } = this.#identifiers;
-    this.#pubrels.sort((one, other) => ((one - last - 1) & 0xffff) - ((other - last - 1) & 0xffff));
-    this.#probing = false;
-    this.#doubtful = false;
+    this.#exchanges.inOrder(this.#pubrels);
     if (sessionPresent === 'unsure') this.#toRelease = [];
-    // With the doubt on disk, a crash would have all that is released by then published again.
-    if (this.#probingOnDisk) this.#saveNeeded = 'now';
+    if (this.#identity.settled()) this.#tally.now();
     if (!sessionPresent) {
       // Before anything is sent: with the old state on disk, a crash would take the new session for the old one
       // and release messages that it has never seen.
-      this.#generation += 1;
-      this.#server = server;
-      this.#clientId = clientId;
+      this.#identity.begin(server, clientId);
       this.#toRelease = [];
-      this.#saveNeeded = 'now';
+      this.#tally.now();
     }
     return lost;
   }
 
   /** The connection is gone: nothing may be sent until `connected`. */
   disconnected(): void {
-    this.#limits = { window: 0, windowQoS2: 0, maximumQoS: 2 };
-    this.#wireCount = 0;
-    this.#wireCountQoS2 = 0;
-    for (const { ring } of this.#streams) ring.onWire.fill(0);
+    this.#window.opened(NO_LIMITS);
     this.#pubrels = [];
   }
 
@@ -413,14 +290,18 @@ export class BridgeSession {
     const { ring } = stream;
     if (record.offset < stream.next) return this.#fill(stream, record, route);
     this.#missing(stream, Infinity);
-    const qos = Math.min(route.qos, this.#limits.maximumQoS) as QoS;
-    if (ring.tail - ring.toSend >= this.#limits.window || ring.isFull || !this.#hasRoom(stream, qos)) {
+    const { maximumQoS, window } = this.#window.limits;
+    const qos = Math.min(route.qos, maximumQoS) as QoS;
+    if (
+      ring.tail - ring.toSend >= window ||
+      ring.isFull ||
+      !this.#window.hasRoom(stream, qos, this.hasHistory)
+    ) {
       return 'full';
     }
-    const packetIdentifier = qos > 0 ? this.#identifiers.take(useOf(stream, ring.tail)) : 0;
-    invariant(qos === 0 || packetIdentifier !== 0, 'a window below 65,535 leaves an identifier free');
-    const index = this.#push(stream, record.offset, qos, WAITING, packetIdentifier);
-    if (qos === 2) this.#saveNeeded = 'now';
+    const index = this.#exchanges.open(stream, record.offset, qos);
+    invariant(index !== undefined, 'a window below 65,535 leaves an identifier free');
+    if (qos === 2) this.#tally.now();
     stream.next = record.offset + 1;
     ring.toFill = ring.tail;
     ring.hold(ring.at(index), record, route);
@@ -435,7 +316,7 @@ export class BridgeSession {
     if (end > stream.next && stream.isFilled) {
       stream.next = end;
       // Other bridges' Records alone are worth no write, until a restart would have to look at many again.
-      if (this.#saveNeeded === 'no' && end - stream.savedNext > PASSED_UNSAVED_MAX) this.#saveNeeded = 'soon';
+      if (end - stream.savedNext > PASSED_UNSAVED_MAX) this.#tally.soon();
     }
   }
 
@@ -445,18 +326,18 @@ export class BridgeSession {
     while (sent < this.#pubrels.length && wire.writable) {
       const packetIdentifier = this.#pubrels[sent] as number;
       sent += 1;
-      const found = this.#find(packetIdentifier, 2, RELEASED);
+      const found = this.#exchanges.find(packetIdentifier, 2, RELEASED);
       if (found === undefined) continue;
       wire.pubrel(packetIdentifier);
-      this.#countOnWire(found.ring, found.at);
+      this.#window.sent(found.ring, found.at);
     }
     if (sent > 0) this.#pubrels = this.#pubrels.slice(sent);
-    if (this.#paused || this.#limits.window === 0) return;
+    if (this.#paused || this.#window.limits.window === 0) return;
     for (const stream of this.#streams) this.#pumpStream(stream, wire);
   }
 
   puback(packetIdentifier: number, reasonCode: ReasonCode): Acknowledged {
-    const found = this.#find(packetIdentifier, 1, SENT);
+    const found = this.#exchanges.find(packetIdentifier, 1, SENT);
     if (found === undefined) return 'unknown';
     if (mustRetry(reasonCode)) return this.#holdBack(found);
     this.#heard();
@@ -465,13 +346,12 @@ export class BridgeSession {
   }
 
   pubrec(packetIdentifier: number, reasonCode: ReasonCode): Acknowledged {
-    const found = this.#find(packetIdentifier, 2, SENT);
+    const found = this.#exchanges.find(packetIdentifier, 2, SENT);
     if (found === undefined) {
-      const use = this.#identifiers.useOf(packetIdentifier);
-      if (use < 0) return 'unknown';
-      const { ring, at } = this.#entry(use);
+      const entry = this.#exchanges.entryOf(packetIdentifier);
+      if (entry === undefined) return 'unknown';
       // The server had not seen our PUBREL: it is sent again, or leaves after its commit.
-      if (ring.phase[at] === RELEASED) this.#pubrels.push(packetIdentifier);
+      if (entry.ring.phase[entry.at] === RELEASED) this.#pubrels.push(packetIdentifier);
       return 'ok';
     }
     if (mustRetry(reasonCode)) return this.#holdBack(found);
@@ -483,7 +363,7 @@ export class BridgeSession {
 
   /** Any Reason Code: 0x92 only says that the server had completed it before. */
   pubcomp(packetIdentifier: number): Acknowledged {
-    const found = this.#find(packetIdentifier, 2, RELEASED);
+    const found = this.#exchanges.find(packetIdentifier, 2, RELEASED);
     if (found === undefined) return 'unknown';
     this.#heard();
     this.#complete(found.stream, found.at, undefined);
@@ -492,80 +372,62 @@ export class BridgeSession {
 
   /** An identifier for SUBSCRIBE or for the bridge's own status. 0: none is free. */
   takeControl(): number {
-    return this.#identifiers.take(CONTROL);
+    return this.#exchanges.takeControl();
   }
 
   /** One more or less PUBLISH of the bridge's own is under way. */
   control(more: 1 | -1): void {
-    this.#controls += more;
+    this.#window.control(more);
   }
 
   /** False: it was not taken for control. */
   freeControl(packetIdentifier: number): boolean {
-    if (this.#identifiers.useOf(packetIdentifier) !== CONTROL) return false;
-    this.#identifiers.free(packetIdentifier);
-    return true;
+    return this.#exchanges.freeControl(packetIdentifier);
   }
 
   /** The state to be stored, with what has been delivered and lost since the last one. */
   save(received: readonly number[]): Save {
-    const open = this.#streams.map(openOf);
-    const history = this.#streams[HISTORY];
-    const live = this.#streams[LIVE];
+    const streams = this.#exchanges.saved;
+    const heldOf = (id: StreamId): number[] => (streams[id]?.open ?? []).map(({ offset }) => offset);
+    const { saved, generation } = this.#identity;
     const save: Save = {
       bytes: encodeState({
-        server: this.#server,
-        clientId: this.#clientId,
-        generation: this.#generation,
-        // A refusal of the CONNECT after it settles no doubt.
-        probing: this.#probing || this.#doubtful,
-        lastPacketIdentifier: this.#identifiers.last,
-        streams: this.#streams.map(({ id, next }) => ({ next, open: open[id] ?? [] })),
-        historyUntil: history.until,
-        gaps: this.#gaps.all,
+        ...saved,
+        lastPacketIdentifier: this.#exchanges.lastIdentifier,
+        streams,
+        historyUntil: this.#streams[HISTORY].until,
+        gaps: this.#history.gaps,
         received,
       }),
-      delivered: this.#delivered,
-      lost: this.#lost,
+      ...this.#tally.take(),
       needs: [
-        ...[HIGH, NORMAL].map((id) => ({
+        ...([HIGH, NORMAL] as const).map((id) => ({
           lane: LANE_OF[id] as Lane,
-          from: (this.#streams[id] as Stream).next,
-          held: (open[id] ?? []).map((entry) => entry.offset),
+          from: this.#streams[id].next,
+          held: heldOf(id),
         })),
-        {
-          lane: 'history',
-          from: Math.min(
-            live.next,
-            history.next < history.until ? history.next : Infinity,
-            this.#gaps.all[0]?.[0] ?? Infinity,
-          ),
-          held: [...(open[LIVE] ?? []), ...(open[HISTORY] ?? [])].map((entry) => entry.offset),
-        },
+        { lane: 'history', from: this.#history.neededFrom, held: [...heldOf(LIVE), ...heldOf(HISTORY)] },
       ],
-      generation: this.#generation,
-      probing: this.#probing || this.#doubtful,
-      tails: this.#streams.map(({ ring }) => ring.tail),
+      generation,
+      probing: saved.probing,
+      tails: STREAMS.map((id) => this.#streams[id].ring.tail),
       released: this.#toRelease,
     };
     for (const stream of this.#streams) stream.savedNext = stream.next;
-    this.#delivered = 0;
-    this.#lost = [];
     this.#toRelease = [];
-    this.#saveNeeded = 'no';
     return save;
   }
 
   /** That state is durable: what waited for it may leave with the next `pump`. */
   committed(save: Save): void {
-    this.#probingOnDisk = save.probing;
+    this.#identity.committed(save.probing);
     // The server's session was lost meanwhile: identifiers mean something else now, and a later save covers them.
-    if (save.generation !== this.#generation) return;
+    if (save.generation !== this.#identity.generation) return;
     for (const { id, ring } of this.#streams) {
       ring.committedTail = Math.max(ring.committedTail, save.tails[id] ?? 0);
     }
     for (const packetIdentifier of save.released) {
-      const found = this.#find(packetIdentifier, 2, ACKNOWLEDGED);
+      const found = this.#exchanges.find(packetIdentifier, 2, ACKNOWLEDGED);
       if (found === undefined) continue;
       found.ring.phase[found.at] = RELEASED;
       this.#pubrels.push(packetIdentifier);
@@ -573,58 +435,12 @@ export class BridgeSession {
   }
 
   #sole(): Entry | undefined {
-    if (this.#wireCount !== 1) return undefined;
-    for (const stream of this.#streams) {
-      const { ring } = stream;
-      for (let index = ring.head; index < ring.tail; index += 1) {
-        const at = ring.at(index);
-        if (ring.onWire[at] === 1 && ring.phase[at] === SENT) return { stream, ring, at };
-      }
-    }
-    return undefined;
+    return this.#window.unacknowledged === 1 ? this.#exchanges.sole() : undefined;
   }
 
   #heard(): void {
     this.#acknowledgements += 1;
-    if (this.#eager < 0x10000) this.#eager *= 2;
-    else this.#eager = Infinity;
-  }
-
-  #hasReleased(): boolean {
-    return this.#streams.some(({ ring }) => {
-      for (let index = ring.head; index < ring.tail; index += 1) {
-        const phase = ring.phase[ring.at(index)] as number;
-        if (phase === ACKNOWLEDGED || phase === RELEASED) return true;
-      }
-      return false;
-    });
-  }
-
-  /** Whether the window has an identifier left for a new message of this stream. */
-  #hasRoom(stream: Stream, qos: QoS): boolean {
-    if (qos === 0) return true;
-    const [high, normal, live, history] = this.#streams;
-    const { windowQoS2 } = this.#limits;
-    const window = this.#window;
-    if (!this.#fits(stream, window, [high.open, normal.open + live.open, history.open])) return false;
-    return (
-      qos === 1 ||
-      this.#fits(stream, windowQoS2, [high.openQoS2, normal.openQoS2 + live.openQoS2, history.openQoS2])
-    );
-  }
-
-  get #window(): number {
-    return Math.max(0, this.#limits.window - this.#reserved);
-  }
-
-  #fits({ id }: Stream, window: number, [high, middle, history]: readonly [number, number, number]): boolean {
-    if (high + middle + history >= window) return false;
-    if (id === HIGH) return true;
-    // With a window of one, whoever comes first has it.
-    const share = this.hasHistory ? Math.max(1, Math.floor((window * this.#options.historyShare) / 100)) : 0;
-    if (id === HISTORY) return history < share;
-    const reserve = this.#options.usesHigh ? Math.ceil(window / 10) : 0;
-    return middle < Math.max(1, window - reserve - share);
+    this.#window.heard();
   }
 
   #pumpStream(stream: Stream, wire: Wire): void {
@@ -637,25 +453,6 @@ export class BridgeSession {
       // One that is done with at once has moved it already.
       ring.toSend = Math.max(ring.toSend, index + 1);
     }
-  }
-
-  #push(stream: Stream, offset: number, qos: QoS, phase: number, packetIdentifier: number): number {
-    if (qos > 0) stream.open += 1;
-    if (qos === 2) stream.openQoS2 += 1;
-    return stream.ring.push(offset, qos, phase, packetIdentifier);
-  }
-
-  #entry(use: number): Entry {
-    const stream = this.#streams[(use % 4) as StreamId];
-    const { ring } = stream;
-    return { stream, ring, at: ring.at(Math.floor(use / 4)) };
-  }
-
-  #find(packetIdentifier: number, qos: QoS, phase: number): Entry | undefined {
-    const use = this.#identifiers.useOf(packetIdentifier);
-    if (use < 0) return undefined;
-    const entry = this.#entry(use);
-    return entry.ring.qos[entry.at] === qos && entry.ring.phase[entry.at] === phase ? entry : undefined;
   }
 
   /** A Record that was offered before: the content of an entry that is to be sent again, or one that is done. */
@@ -694,26 +491,18 @@ export class BridgeSession {
     const route = ring.route[at];
     const qos = ring.qos[at] as QoS;
     if (record === undefined || route === undefined) return false;
-    if (qos > 0 && this.#wireCount + this.#controls >= Math.min(this.#window, this.#most, this.#eager))
-      return false;
-    if (
-      qos === 2 &&
-      (index >= ring.committedTail ||
-        this.#wireCountQoS2 >= Math.min(this.#limits.windowQoS2, this.#mostQoS2))
-    )
-      return false;
+    if (!this.#window.letsOut(qos) || (qos === 2 && index >= ring.committedTail)) return false;
     const again = phase === AGAIN;
-    const late = stream.id >= LIVE && this.hasHistory && this.#isLate(stream, record);
+    const late = this.#history.isLate(stream, record);
     const written = wire.publish(record, route, qos, ring.identifier[at] as number, again, late);
     ring.release(at);
     if (written === 'sent' && qos > 0) {
       ring.phase[at] = SENT;
-      this.#countOnWire(ring, at);
+      this.#window.sent(ring, at);
     } else if (written === 'sent') {
       this.#complete(stream, at, undefined);
     } else if (again && qos === 2) {
-      this.#lose(ring, at, written);
-      ring.credit[at] = 0;
+      this.#tally.lose(ring, at, written);
       this.#acknowledge(ring, at);
     } else {
       this.#complete(stream, at, written);
@@ -721,114 +510,28 @@ export class BridgeSession {
     return true;
   }
 
-  /** Whether a newer message of the topic was sent, as far as it matters: where RETAIN is set. */
-  #isLate(stream: Stream, { content, offset }: Record): boolean {
-    const { retain, topic } = content.kind === 'message' ? content.message : content.set;
-    if (!retain) return false;
-    const { newestSent } = this.#options;
-    if (newestSent.isNewerThan(topic, offset)) return true;
-    const gapsEnd =
-      stream.id === LIVE ? Math.max(this.#streams[HISTORY].until, this.#gaps.all.at(-1)?.[1] ?? 0) : Infinity;
-    newestSent.sent(topic, offset, gapsEnd);
-    return false;
-  }
-
-  #countOnWire(ring: OpenRing, at: number): void {
-    if (ring.onWire[at] === 1) return;
-    ring.onWire[at] = 1;
-    this.#wireCount += 1;
-    if (ring.qos[at] === 2) this.#wireCountQoS2 += 1;
-  }
-
-  #offWire(ring: OpenRing, at: number): void {
-    if (ring.onWire[at] === 0) return;
-    ring.onWire[at] = 0;
-    this.#wireCount -= 1;
-    if (ring.qos[at] === 2) this.#wireCountQoS2 -= 1;
-  }
-
   #acknowledge(ring: OpenRing, at: number): void {
     ring.phase[at] = ACKNOWLEDGED;
     this.#toRelease.push(ring.identifier[at] as number);
-    this.#saveNeeded = 'now';
+    this.#tally.now();
   }
 
   #complete(stream: Stream, at: number, lost: LostRecord['reason'] | undefined): void {
     const { ring } = stream;
-    if (ring.credit[at] === 1) {
-      if (lost === undefined) this.#delivered += 1;
-      else this.#lose(ring, at, lost);
-    }
-    this.#offWire(ring, at);
-    const qos = ring.qos[at] as QoS;
-    if (qos > 0) {
-      this.#identifiers.free(ring.identifier[at] as number);
-      stream.open -= 1;
-    }
-    if (qos === 2) stream.openQoS2 -= 1;
-    ring.done(at);
-    ring.trim();
-    if (this.#saveNeeded === 'no') this.#saveNeeded = 'soon';
-  }
-
-  /** Assigned for a server that took a higher QoS than the one that has it now. */
-  #lowerQoS(stream: Stream, at: number): void {
-    const { ring } = stream;
-    const before = ring.qos[at] as QoS;
-    const qos = Math.min(before, this.#limits.maximumQoS) as QoS;
-    if (qos === before) return;
-    ring.qos[at] = qos;
-    if (before === 2) stream.openQoS2 -= 1;
-    if (qos > 0) return;
-    stream.open -= 1;
-    this.#identifiers.free(ring.identifier[at] as number);
-    ring.identifier[at] = 0;
-  }
-
-  #lose(ring: OpenRing, at: number, reason: LostRecord['reason']): void {
-    this.#lost.push({
-      reason,
-      topic: ring.topic[at] ?? '',
-      acceptedAtMs: ring.acceptedAtMs[at] as number,
-    });
+    this.#tally.ended(ring, at, lost);
+    this.#window.acknowledged(ring, at);
+    this.#exchanges.close(stream, at);
+    this.#tally.soon();
   }
 
   /** The exchange has ended without the message: it goes again, as a new one, after a pause. */
   #holdBack({ ring, at }: Entry): 'quota' {
     ring.phase[at] = WAITING;
     this.#paused = true;
-    // What follows it of its topic must not overtake it again: one at a time, then twice as many, and so on.
-    this.#eager = 1;
-    this.#offWire(ring, at);
+    this.#window.startOver();
+    this.#window.acknowledged(ring, at);
     return 'quota';
   }
-}
-
-interface Entry {
-  readonly stream: Stream;
-  readonly ring: OpenRing;
-  readonly at: number;
-}
-
-/** What an identifier is in use for, as a number: one of four streams, and the index in its ring. */
-function useOf(stream: Stream, index: number): number {
-  return index * 4 + stream.id;
-}
-
-function openOf({ ring }: Stream): OpenEntry[] {
-  const open: OpenEntry[] = [];
-  for (let index = ring.head; index < ring.tail; index += 1) {
-    const at = ring.at(index);
-    const phase = ring.phase[at] as number;
-    if (phase === DONE) continue;
-    open.push({
-      offset: ring.offset[at] as number,
-      packetIdentifier: ring.identifier[at] as number,
-      qos: ring.qos[at] as QoS,
-      phase: phase >= ACKNOWLEDGED ? 'released' : 'published',
-    });
-  }
-  return open;
 }
 
 /** Full for now, or an identifier that the server still takes for another message: neither is a verdict on the message. */

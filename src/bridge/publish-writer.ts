@@ -7,9 +7,9 @@ import type { Record } from '../core/record.js';
 import type { Route } from '../core/route.js';
 import type { SampleSet } from '../core/sample.js';
 import type { ProtocolVersion } from '../mqtt/packet.js';
-import type { Written } from './bridge-session.js';
 import { topicUpstream } from './forward.js';
 import type { Output } from './output.js';
+import type { Written } from './wire.js';
 
 /** What this connection's server takes. */
 export interface ServerLimits {

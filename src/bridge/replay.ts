@@ -16,8 +16,8 @@ import type { Route } from '../core/route.js';
 import { ReasonCode } from '../mqtt/reason-code.js';
 import { matches } from '../mqtt/topic.js';
 import type { HistoryRange, HistorySlice } from '../storage/history.js';
-import type { Written } from './bridge-session.js';
 import type { ReplayJob, ReplayJobs } from './replay-job.js';
+import type { Written } from './wire.js';
 
 export interface ReplayOptions {
   readonly bridge: string;

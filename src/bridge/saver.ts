@@ -4,7 +4,8 @@
  */
 import type { Clock, Timer } from '../core/clock.js';
 import type { Loss, Storage } from '../storage/storage.js';
-import type { BridgeSession, LostRecord } from './bridge-session.js';
+import type { BridgeSession } from './bridge-session.js';
+import type { LostRecord } from './tally.js';
 
 /** What a crash may cost at QoS 1 in repetitions, against a write to the card each time. */
 const LAZY_SAVE_MS = 250;

@@ -4,7 +4,8 @@
  *
  *   storage ◀── broker ◀── bridges, pipeline ◀── drivers        web looks on
  */
-import { Bridge, type BridgeOptions } from '../bridge/bridge.js';
+import { Bridge } from '../bridge/bridge.js';
+import type { BridgeOptions } from '../bridge/bridge-options.js';
 import { routeFor } from '../bridge/forward.js';
 import type { Dial } from '../bridge/transport.js';
 import { Broker } from '../broker/broker.js';

@@ -1,5 +1,6 @@
 /** A bridge on a journal of its own, without broker or gateway around it. */
-import { Bridge, type BridgeOptions } from '../../src/bridge/bridge.js';
+import { Bridge } from '../../src/bridge/bridge.js';
+import type { BridgeOptions } from '../../src/bridge/bridge-options.js';
 import { routeFor } from '../../src/bridge/forward.js';
 import { type BridgeConfig, bridgeSchema } from '../../src/config/schema.js';
 import { type Clock, SystemClock } from '../../src/core/clock.js';

@@ -4,8 +4,9 @@
  */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { BridgeSession, type Limits, type Save, type Wire } from '../../../src/bridge/bridge-session.js';
+import { BridgeSession, type Save } from '../../../src/bridge/bridge-session.js';
 import { decodeState, newState } from '../../../src/bridge/bridge-state.js';
+import type { Limits, Wire } from '../../../src/bridge/wire.js';
 import type { QoS } from '../../../src/core/message.js';
 import type { Record } from '../../../src/core/record.js';
 import type { Route } from '../../../src/core/route.js';

@@ -1,0 +1,64 @@
+/** One connection as the session and a replay write to it: Records as PUBLISH, into the turn's output. */
+import type { Clock } from '../core/clock.js';
+import type { QoS } from '../core/message.js';
+import type { Record } from '../core/record.js';
+import type { Route } from '../core/route.js';
+import type { SampleSet } from '../core/sample.js';
+import { ReasonCode } from '../mqtt/reason-code.js';
+import type { Client } from './client.js';
+import { TURN_BYTES } from './output.js';
+import { PublishWriter, type ServerLimits, userProperty } from './publish-writer.js';
+import type { ReplayWire } from './replay.js';
+import type { Wire, Written } from './wire.js';
+
+export interface ServerWireOptions {
+  readonly client: Client;
+  readonly encode: (set: SampleSet) => Uint8Array;
+  readonly names: { readonly gateway: string; readonly journalId: string };
+  readonly limits: ServerLimits;
+  readonly clock: Clock;
+  /** Whether the server takes one more beside what the session has sent. */
+  readonly hasRoom: () => boolean;
+}
+
+export class ServerWire implements Wire, ReplayWire {
+  readonly #client: Client;
+  readonly #writer: PublishWriter;
+  readonly #clock: Clock;
+  readonly #hasRoom: () => boolean;
+
+  constructor({ client, encode, names, limits, clock, hasRoom }: ServerWireOptions) {
+    this.#client = client;
+    this.#writer = new PublishWriter(client.output, encode, names, limits);
+    this.#clock = clock;
+    this.#hasRoom = hasRoom;
+  }
+
+  get writable(): boolean {
+    return this.#client.writable && this.#client.output.length < TURN_BYTES;
+  }
+
+  get hasRoom(): boolean {
+    return this.#hasRoom();
+  }
+
+  publish(
+    record: Record,
+    route: Route,
+    qos: QoS,
+    packetIdentifier: number,
+    dup: boolean,
+    late: boolean,
+  ): Written {
+    return this.#writer.write(record, route, qos, packetIdentifier, dup, this.#clock.wallMs(), late);
+  }
+
+  replay(record: Record, route: Route, qos: 0 | 1, packetIdentifier: number, job: string): Written {
+    const mark = userProperty('replay', job);
+    return this.#writer.write(record, route, qos, packetIdentifier, false, this.#clock.wallMs(), true, mark);
+  }
+
+  pubrel(packetIdentifier: number): void {
+    this.#client.send({ type: 'pubrel', packetIdentifier, reasonCode: ReasonCode.success });
+  }
+}
