@@ -15,7 +15,7 @@ import { GodwitError } from '../core/error.js';
 import { tlsOptions } from './certificates.js';
 import { Handshakes } from './handshakes.js';
 import { type ListenerUrl, listenerText, listenFault, parseListenerUrl } from './listener-url.js';
-import { SocketTransport, TlsTransport } from './socket-transport.js';
+import { TcpTransport, TlsTransport } from './socket-transport.js';
 import type { Transport, TransportUser } from './transport.js';
 
 export interface ListenerOptions {
@@ -113,21 +113,21 @@ export class Listener {
   #socketServer(): Server {
     const { secrets } = this.#options;
     if (!this.#configured.secure || secrets === undefined) {
-      return createServer({ noDelay: true, highWaterMark: 1 }, (socket) =>
-        this.#take(socket, new SocketTransport(socket)),
+      return createServer({ noDelay: true, highWaterMark: 1, pauseOnConnect: true }, (socket) =>
+        this.#take(new TcpTransport(socket)),
       );
     }
     const server = createTlsServer({ ...tlsOptions(secrets), noDelay: true }, (socket) => {
       this.#handshakes.end(socket);
-      this.#take(socket, new TlsTransport(socket));
+      this.#take(new TlsTransport(socket));
     });
     server.on('tlsClientError', (fault, socket) => refuseTls(fault, socket, this.#options));
     return server;
   }
 
-  #take(socket: Socket, transport: SocketTransport): void {
+  #take(transport: TcpTransport | TlsTransport): void {
     const user = this.#options.accept(transport);
-    if (user === undefined) socket.destroy();
+    if (user === undefined) transport.destroy();
     else transport.serve(user);
   }
 }

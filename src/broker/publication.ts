@@ -91,23 +91,22 @@ export class Publication implements EncodedName {
 
   /** Called before it is kept: a payload of 64 bytes must not hold on to the 64 KiB in which it arrived. */
   own(): void {
-    if (!this.#holdsMore) return;
+    if (!this.#holdsMoreThan(0)) return;
     this.#payload = new Uint8Array(this.#payload);
     this.nameBytes = undefined;
   }
 
   /** The same for what soon goes: small ones share a slab with their neighbours, which is quicker. */
   ownForNow(): void {
-    if (!this.#holdsMore) return;
+    if (!this.#holdsMoreThan(Buffer.poolSize)) return;
     this.#payload = Buffer.from(this.#payload);
     this.nameBytes = undefined;
   }
 
-  get #holdsMore(): boolean {
-    // Node's slab of 8 KiB counts as little enough.
-    return (
-      this.#payload.buffer.byteLength > Math.max(Buffer.poolSize, 2 * this.#payload.length + SLACK_BYTES_MAX)
-    );
+  /** A slab of Node's, of 8 KiB, counts as little enough for now. */
+  #holdsMoreThan(allowed: number): boolean {
+    const payload = this.#payload;
+    return payload.buffer.byteLength > Math.max(allowed, 2 * payload.length + SLACK_BYTES_MAX);
   }
 
   /** The copy that every session with the same options shares. */

@@ -1,13 +1,13 @@
 /** A TCP or TLS socket as a Transport. */
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { leanSocket } from './lean-socket.js';
 import type { Transport, TransportUser } from './transport.js';
 
-export class SocketTransport implements Transport {
+abstract class SocketTransport implements Transport {
   readonly remoteAddress: string;
   readonly #socket: Socket;
 
-  /** The socket has a write mark of 1 byte, so that it tells of every drain, not only of those after 16 KiB. */
   constructor(socket: Socket) {
     this.#socket = socket;
     this.remoteAddress = socket.remoteAddress ?? '';
@@ -15,7 +15,6 @@ export class SocketTransport implements Transport {
 
   serve(user: TransportUser): void {
     const socket = this.#socket;
-    socket.on('data', (chunk: Buffer) => user.received(chunk));
     socket.on('drain', () => user.drained());
     // A reset is an ordinary end of a connection; 'close' follows.
     socket.on('error', () => {});
@@ -51,6 +50,30 @@ export class SocketTransport implements Transport {
   }
 }
 
+export class TcpTransport extends SocketTransport {
+  readonly #reader: Reader;
+
+  /**
+   * The socket comes from a server with `pauseOnConnect` and a write mark of 1 byte, so that it tells of every drain, not
+   * only of those after 16 KiB.
+   */
+  constructor(accepted: Socket) {
+    const reader: Reader = { user: undefined };
+    super(leanSocket(accepted, (chunk) => reader.user?.received(chunk)));
+    this.#reader = reader;
+  }
+
+  /** In the same turn as the constructor: it reads from the next on. */
+  override serve(user: TransportUser): void {
+    this.#reader.user = user;
+    super.serve(user);
+  }
+}
+
+interface Reader {
+  user: TransportUser | undefined;
+}
+
 /**
  * TLS encrypts before it writes and never says at once that the kernel has taken everything: each write is waited for.
  * Node gives the sockets of a TLS server no write mark of ours, so the callback of a write tells what 'drain' tells of TCP.
@@ -69,6 +92,7 @@ export class TlsTransport extends SocketTransport {
 
   override serve(user: TransportUser): void {
     this.#user = user;
+    this.#socket.on('data', (chunk: Buffer) => user.received(chunk));
     super.serve(user);
   }
 
