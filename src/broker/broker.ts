@@ -211,9 +211,10 @@ export class Broker implements Part {
     };
     this.#certificates = new CertificateWatch(clock, log);
     this.#listeners = config.listeners.map(
-      ({ url }, index) =>
+      ({ url, origins }, index) =>
         new Listener({
           url,
+          origins,
           secrets: options.secrets?.[index],
           clock,
           socketsMax: limits.max_connections + SURPLUS_SOCKETS_MAX,

@@ -22,6 +22,8 @@ export interface ListenerOptions {
   readonly url: string;
   /** For mqtts and wss. */
   readonly secrets: ListenerSecrets | undefined;
+  /** Of the web pages whose scripts may open a WebSocket; absent: any. */
+  readonly origins: readonly string[] | undefined;
   readonly clock: Clock;
   /** Open at once, those in a handshake too. */
   readonly socketsMax: number;

@@ -29,6 +29,9 @@ const CLOSE_MS_MAX = 1000;
 /** A client that sends pings and does not read gets no pongs beyond this. */
 const PONG_PENDING_BYTES_MAX = 64 * 1024;
 
+/** Of a stranger's words, in the log. */
+const ORIGIN_SHOWN_MAX = 100;
+
 const UNSUPPORTED_DATA = 1003;
 
 export function createWebSocketServer(
@@ -70,7 +73,7 @@ export function createWebSocketServer(
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     // HTTP has let go of it.
     socket.on('error', () => {});
-    const problem = upgradeProblem(request, url.path);
+    const problem = upgradeProblem(request, url.path, options.origins);
     if (problem !== undefined) {
       options.refused(addressOf(socket), problem.why);
       refuse(socket, problem.status);
@@ -95,9 +98,15 @@ export function createWebSocketServer(
 function upgradeProblem(
   request: IncomingMessage,
   path: string | undefined,
+  origins: readonly string[] | undefined,
 ): { readonly status: string; readonly why: string } | undefined {
   if (path !== undefined && request.url?.split('?', 1)[0] !== path) {
     return { status: '404 Not Found', why: 'the path of its URL is another' };
+  }
+  // Only browsers send it, and no script can change it.
+  const { origin } = request.headers;
+  if (origin !== undefined && origins?.includes(origin.toLowerCase()) === false) {
+    return { status: '403 Forbidden', why: `pages of ${origin.slice(0, ORIGIN_SHOWN_MAX)} may not connect` };
   }
   // [MQTT5-6.0.0-3] [MQTT311-6.0.0-3]
   const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim());

@@ -32,8 +32,10 @@ export function checkBroker(report: Report): void {
     ),
   );
   const page = listenerAt(['http', 'listen'], textAt(tree, ['http', 'listen']), ['http']);
-  for (const { path, endpoint } of listeners)
+  for (const { path, endpoint } of listeners) {
     checkCertificateKeys(report, path.slice(0, -1), endpoint.scheme);
+    checkOrigins(report, path.slice(0, -1), endpoint.scheme);
+  }
   checkPorts(report, [...listeners, ...page]);
   checkAnonymous(report, listeners);
   checkStatusTopic(report);
@@ -68,6 +70,12 @@ function checkCertificateKeys(report: Report, listener: Path, scheme: string): v
       `found ${key} for a ${scheme} listener, which has no TLS; remove it, or write ${WITHOUT_TLS[scheme]}:// in url`,
     );
   }
+}
+
+function checkOrigins(report: Report, listener: Path, scheme: string): void {
+  const path = [...listener, 'origins'];
+  if (scheme === 'ws' || scheme === 'wss' || nodeAt(report.tree, path) === undefined) return;
+  report.atKey(path, `found origins for a ${scheme} listener, allowed: for ws and wss, which browsers speak`);
 }
 
 function checkPorts(report: Report, listeners: readonly Listener[]): void {

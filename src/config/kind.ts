@@ -58,4 +58,13 @@ export const url = (describe: (url: string) => string | undefined, allowed: stri
     const why = describe(value);
     if (why !== undefined) context.addIssue({ code: 'custom', message: why });
   });
+/** What a browser sends as Origin: scheme, host and port of a page, without a path; in small letters. */
+const ORIGIN =
+  'an origin such as https://scada.example.com or http://10.0.0.5:8080, without a path, or null for pages from a file';
+export const origin = z
+  .string({ error: ORIGIN })
+  .refine((text) => text === 'null' || (URL.canParse(text) && new URL(text).origin === text.toLowerCase()), {
+    error: ORIGIN,
+  })
+  .transform((text) => text.toLowerCase());
 export const file = (what: string) => text('the path of a file').optional().describe(what);

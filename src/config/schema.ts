@@ -8,7 +8,20 @@
  */
 
 import { describeListenerUrl, describeListenUrl, describeServerUrl, LISTENER_URL } from './endpoint.js';
-import { duration, file, identifier, limit, percent, qos, size, text, url, words, YEAR_MS } from './kind.js';
+import {
+  duration,
+  file,
+  identifier,
+  limit,
+  origin,
+  percent,
+  qos,
+  size,
+  text,
+  url,
+  words,
+  YEAR_MS,
+} from './kind.js';
 import { modbusPointSchema, modbusRtuBusSchema, modbusTcpBusSchema } from './modbus-schema.js';
 import { pointBasics } from './point-basics.js';
 import { z } from './zod.js';
@@ -70,6 +83,13 @@ export const brokerSchema = z.strictObject({
         client_ca: file(
           'PEM file of the authorities whose clients may connect: with it a client certificate is required; read again on SIGHUP.',
         ),
+        origins: z
+          .array(origin)
+          .min(1)
+          .optional()
+          .describe(
+            'For a ws or wss listener: the web pages whose scripts may connect, as https://HOST[:PORT]; absent: those of any page. Programs that are no browser send no origin and are not asked.',
+          ),
       }),
     )
     .default([{ url: 'mqtt://127.0.0.1:1883' }])

@@ -19,12 +19,13 @@ export async function startBroker(
     readonly allowAnonymous?: boolean;
     /** `mqtt://127.0.0.1:0` where absent. */
     readonly urls?: readonly string[];
+    readonly origins?: string[];
   } = {},
 ): Promise<RunningBroker> {
   const clock = new FakeClock({ monotonicMs: 1000 });
-  const { allowAnonymous, urls = ['mqtt://127.0.0.1:0'], ...rest } = options;
+  const { allowAnonymous, urls = ['mqtt://127.0.0.1:0'], origins, ...rest } = options;
   const config = brokerSchema.parse({
-    listeners: urls.map((url) => ({ url })),
+    listeners: urls.map((url) => (origins === undefined ? { url } : { url, origins })),
     limits,
     ...(allowAnonymous === undefined ? {} : { allow_anonymous: allowAnonymous }),
   });

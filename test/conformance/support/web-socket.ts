@@ -12,6 +12,7 @@ export const OPCODE = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, 
 
 export interface Handshake {
   readonly path?: string;
+  readonly origin?: string;
   /** What Sec-WebSocket-Protocol offers; undefined: the header is left out. */
   readonly subprotocols?: readonly string[];
 }
@@ -40,7 +41,7 @@ export class WebSocketStream extends Duplex {
 
   static async open(
     port: number,
-    { path = '/mqtt', subprotocols = ['mqtt'] }: Handshake = {},
+    { path = '/mqtt', subprotocols = ['mqtt'], origin }: Handshake = {},
   ): Promise<WebSocketStream> {
     const socket = tcpConnect({ port, host: '127.0.0.1', noDelay: true });
     await once(socket, 'connect');
@@ -51,6 +52,7 @@ export class WebSocketStream extends Duplex {
       'Connection: Upgrade',
       `Sec-WebSocket-Key: ${randomBytes(16).toString('base64')}`,
       'Sec-WebSocket-Version: 13',
+      ...(origin === undefined ? [] : [`Origin: ${origin}`]),
       ...(subprotocols.length === 0 ? [] : [`Sec-WebSocket-Protocol: ${subprotocols.join(', ')}`]),
     ];
     socket.write(`${lines.join('\r\n')}\r\n\r\n`);

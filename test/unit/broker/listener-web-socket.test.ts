@@ -72,6 +72,21 @@ describe('the upgrade', () => {
     }
   });
 
+  test('is for pages of the origins that are named, and for programs, which have none', async () => {
+    const broker = await startBroker(
+      {},
+      { urls: ['ws://127.0.0.1:0'], origins: ['https://Scada.example.com'] },
+    );
+    running.push(broker);
+    const port = Number(new URL(broker.url).port);
+    const from = (origin: string) => answer(port, upgrade([...KEY, VERSION, PROTOCOL, `Origin: ${origin}`]));
+    for (const origin of ['https://evil.example.com', 'http://scada.example.com', 'null', '']) {
+      expect(await from(origin), origin).toMatch(/^HTTP\/1\.1 403 /);
+    }
+    expect((await open(port, { origin: 'https://scada.example.com' })).status).toBe(101);
+    expect((await open(port)).status).toBe(101);
+  });
+
   test('agrees on mqtt and never on compression', async () => {
     const { port } = await start();
     const socket = tcpConnect(port, '127.0.0.1');

@@ -210,11 +210,19 @@ describe('listeners', () => {
     ],
     [
       broker('listeners: [{ url: "wss://127.0.0.1/mqtt", crt: c, key: k }]'),
-      '2:54: broker.listeners[0].crt: found an unknown key, did you mean cert? allowed: url, cert, key, client_ca',
+      '2:54: broker.listeners[0].crt: found an unknown key, did you mean cert? allowed: url, cert, key, client_ca, origins',
     ],
     [
       broker('listeners: [{ url: "ws://127.0.0.1:9001", client_ca: ca.crt }]'),
       '2:53: broker.listeners[0].client_ca: found client_ca for a ws listener, which has no TLS; remove it, or write wss:// in url',
+    ],
+    [
+      broker('listeners: [{ url: "mqtt://127.0.0.1:1883", origins: ["https://a.example"] }]'),
+      '2:55: broker.listeners[0].origins: found origins for a mqtt listener, allowed: for ws and wss, which browsers speak',
+    ],
+    [
+      broker('listeners: [{ url: "ws://127.0.0.1:9001", origins: ["https://a.example/page"] }]'),
+      '2:63: broker.listeners[0].origins[0]: found "https://a.example/page", allowed: an origin such as https://scada.example.com or http://10.0.0.5:8080, without a path, or null for pages from a file',
     ],
     [
       broker('listeners: [{ url: "tcp://127.0.0.1" }]'),
