@@ -18,6 +18,7 @@ const FLOORS: { readonly [folder: string]: number } = {
   drivers: 3,
   mapping: 3,
   config: 2,
+  batch: 1,
   mqtt: 1,
   core: 0,
 };
