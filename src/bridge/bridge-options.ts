@@ -5,6 +5,7 @@ import type { Log } from '../core/log.js';
 import type { Message } from '../core/message.js';
 import type { SampleSet } from '../core/sample.js';
 import type { Storage } from '../storage/storage.js';
+import type { Lookup } from './addresses.js';
 import type { ReplayJobs } from './replay-job.js';
 import type { Dial, TlsSecrets } from './transport.js';
 
@@ -29,6 +30,7 @@ export interface BridgeOptions {
   /** Uniform in [0, 1). */
   readonly random: () => number;
   readonly dial?: Dial;
+  readonly lookup?: Lookup;
   /** Replays of all bridges; absent: this one has none. */
   readonly replays?: ReplayJobs;
 }

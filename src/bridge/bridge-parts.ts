@@ -1,10 +1,12 @@
 /** What a bridge consists of, wired together: from what is stored, what is configured, and what it is to be told. */
 import type { Packet } from '../mqtt/packet.js';
 import { AcknowledgementWatch } from './acknowledgement-watch.js';
+import { systemLookup } from './addresses.js';
 import type { BridgeOptions } from './bridge-options.js';
 import { BridgeSession } from './bridge-session.js';
 import { decodeState, newState, type SavedState } from './bridge-state.js';
 import { Control } from './control.js';
+import { dial } from './dial.js';
 import { Feeds } from './feeds.js';
 import { renderGateway, routeFor, statusTopic } from './forward.js';
 import { Incoming } from './incoming.js';
@@ -19,7 +21,6 @@ import type { ReplayJobs } from './replay-job.js';
 import { Saver } from './saver.js';
 import { Settling } from './settling.js';
 import { HIGH, LIVE, type StreamId } from './stream.js';
-import { dial } from './transport.js';
 import { wayOf } from './way.js';
 
 export interface BridgeParts {
@@ -93,6 +94,8 @@ export function buildParts(options: BridgeOptions, events: BridgeEvents): Bridge
       bridge: name,
       ...{ config, secrets, clientId, clock, log },
       way: wayOf(config, secrets.tls),
+      lookup: options.lookup ?? systemLookup,
+      addresses: storage.keyValue(`bridge/${name}/addresses`),
       dial: options.dial ?? dial,
       random: options.random,
       will: (allowed) => status.will(allowed),

@@ -116,7 +116,7 @@ export class Bridge implements Part {
     if (link?.state !== 'connected') return link?.reason;
     if (quota?.isOn === true) return 'the server is over its quota; sending is paused';
     const refused = control?.refused ?? [];
-    return refused.length === 0 ? undefined : `the server refused to subscribe ${refused.join(', ')}`;
+    return refused.length === 0 ? link.reason : `the server refused to subscribe ${refused.join(', ')}`;
   }
 
   #accepted(server: ServerUrl, connack: ConnackPacket, sessionPresent: boolean): void {

@@ -11,10 +11,11 @@ import { encode } from '../mqtt/encoder.js';
 import { ClientKeepAlive } from '../mqtt/keep-alive.js';
 import type { ConnackPacket, ConnectPacket, Packet } from '../mqtt/packet.js';
 import { ReasonCode } from '../mqtt/reason-code.js';
-import { connackFault, disconnectFault, type Fault, socketFault } from './fault.js';
+import { connackFault, disconnectFault, type Fault } from './fault.js';
 import { Output } from './output.js';
 import type { ServerUrl } from './server-url.js';
-import type { Dial, Transport, Way } from './transport.js';
+import { socketFault, timeoutFault } from './socket-fault.js';
+import type { Dial, Stage, Transport, Way } from './transport.js';
 
 export interface ClientOptions {
   readonly server: ServerUrl;
@@ -65,20 +66,13 @@ export class Client {
 
   open(): void {
     const { clock, dial, server, way } = this.#options;
-    this.#timer = clock.at(clock.monotonicMs() + CONNECT_TIMEOUT_MS, () =>
-      this.close({
-        kind: 'timeout',
-        sentence:
-          this.#state === 'handshake'
-            ? `${server.host}:${server.port} accepts connections but did not answer CONNECT within ${CONNECT_TIMEOUT_MS / 1000} s`
-            : `${server.host}:${server.port} did not answer within ${CONNECT_TIMEOUT_MS / 1000} s`,
-      }),
-    );
+    this.#timer = clock.at(clock.monotonicMs() + CONNECT_TIMEOUT_MS, () => this.#timedOut());
     this.#transport = dial(server, way, {
       opened: () => this.#opened(),
       data: (chunk) => this.#data(chunk),
       drained: () => this.#drained(),
-      closed: (fault) => this.#ended(socketFault(fault, server, this.#state === 'connected')),
+      closed: (fault) =>
+        this.#ended(socketFault(fault, server, this.#state === 'connected' ? 'connected' : this.#stage)),
     });
   }
 
@@ -125,6 +119,18 @@ export class Client {
     this.send({ type: 'disconnect', reasonCode: ReasonCode.success });
     this.flush();
     this.#transport?.end();
+  }
+
+  get #stage(): Stage {
+    return this.#transport?.stage ?? 'open';
+  }
+
+  #timedOut(): void {
+    const { server, way } = this.#options;
+    const proxy = way.proxy && `${way.proxy.host}:${way.proxy.port}`;
+    // A dial that says nothing of itself has come as far as what it has told.
+    const stage = this.#transport?.stage ?? (this.#state === 'dialling' ? 'connect' : 'open');
+    this.close(timeoutFault(server, stage, CONNECT_TIMEOUT_MS, proxy));
   }
 
   #opened(): void {
@@ -190,6 +196,7 @@ export class Client {
   }
 
   #connack(packet: ConnackPacket): void {
+    this.#transport?.judge?.(true);
     if (packet.reasonCode >= 0x80) {
       this.close(
         connackFault(
@@ -265,6 +272,7 @@ export class Client {
 
   #ended(fault: Fault): void {
     if (this.#state === 'closed') return;
+    if (this.#state !== 'connected' && fault.kind !== 'not-accepted') this.#transport?.judge?.(false);
     this.#state = 'closed';
     this.#timer?.cancel();
     this.#timer = undefined;

@@ -12,6 +12,7 @@ export type FaultKind =
   | 'tls'
   | 'proxy'
   | 'clock'
+  | 'upgrade'
   | 'not-accepted'
   | 'taken-over'
   | 'keep-alive'
@@ -53,81 +54,6 @@ const OWN_REASONS: ReadonlySet<ReasonCode> = new Set([
   ReasonCode.serverMoved,
   ReasonCode.maximumConnectTime,
 ]);
-
-/** A connection that could not be made, or broke with an error of the socket. */
-export function socketFault(error: Error | undefined, server: ServerUrl, wasConnected: boolean): Fault {
-  const where = `${server.host}:${server.port}`;
-  if (error === undefined) {
-    return wasConnected
-      ? { kind: 'closed', sentence: `${where} closed the connection without a reason`, byServer: true }
-      : {
-          kind: 'closed',
-          sentence: `${where} closed the connection before it answered CONNECT; check that it is an MQTT ${server.secure ? 'TLS ' : ''}port`,
-        };
-  }
-  const code = codeOf(error);
-  switch (code) {
-    case 'ENOTFOUND':
-    case 'EAI_AGAIN':
-    case 'EAI_FAIL':
-    case 'EAI_NODATA':
-    case 'EAI_NONAME':
-      return {
-        kind: 'dns',
-        sentence:
-          code === 'ENOTFOUND'
-            ? `the name ${server.host} does not exist in DNS`
-            : `the name ${server.host} could not be resolved (${code}); is there a network and a name server?`,
-      };
-    case 'ERR_PROXY':
-      return { kind: 'proxy', sentence: `${where} cannot be reached: ${error.message}` };
-    case 'ECONNREFUSED':
-      return { kind: 'refused', sentence: `${where} refused the connection; is the server running?` };
-    case 'ENETUNREACH':
-    case 'EHOSTUNREACH':
-    case 'EADDRNOTAVAIL':
-    case 'ENETDOWN':
-    case 'EHOSTDOWN':
-      return { kind: 'unreachable', sentence: `there is no route to ${where} (${code})` };
-    case 'ETIMEDOUT':
-      return { kind: 'timeout', sentence: `${where} did not answer` };
-    case 'ECONNRESET':
-    case 'EPIPE':
-    case 'ECONNABORTED':
-      return { kind: 'closed', sentence: `the connection to ${where} was cut (${code})` };
-    case 'CERT_NOT_YET_VALID':
-      return {
-        kind: 'clock',
-        sentence: `the certificate of ${server.host} is not valid yet: the clock of this machine is probably wrong`,
-      };
-    case 'CERT_HAS_EXPIRED':
-      return {
-        kind: 'tls',
-        sentence: `the certificate of ${server.host} has expired, or the clock of this machine is wrong`,
-      };
-    case 'ERR_TLS_CERT_ALTNAME_INVALID':
-      return {
-        kind: 'tls',
-        sentence: `the certificate that ${where} shows is for another name; use the name it carries`,
-      };
-    case 'DEPTH_ZERO_SELF_SIGNED_CERT':
-    case 'SELF_SIGNED_CERT_IN_CHAIN':
-    case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
-    case 'UNABLE_TO_GET_ISSUER_CERT':
-    case 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY':
-      return {
-        kind: 'tls',
-        sentence: `the certificate of ${server.host} is not signed by a known authority (${code}); set tls.ca to the authority's certificate`,
-      };
-    default:
-      return code.startsWith('ERR_SSL') ||
-        code.startsWith('ERR_TLS') ||
-        code.startsWith('CERT_') ||
-        code === 'EPROTO'
-        ? { kind: 'tls', sentence: `the TLS handshake with ${where} failed: ${error.message}` }
-        : { kind: 'closed', sentence: `the connection to ${where} failed: ${error.message}` };
-  }
-}
 
 /** CONNACK with a Reason Code of 0x80 and above. */
 export function connackFault(
@@ -198,11 +124,4 @@ export function reasonName(reasonCode: number): string {
 /** What a server says is bounded, and shown on one line. */
 function quoted(text: string | undefined): string {
   return text === undefined || text === '' ? '' : `, "${text.slice(0, 200).replace(/\s+/g, ' ')}"`;
-}
-
-function codeOf(error: Error): string {
-  if ('code' in error && typeof error.code === 'string') return error.code;
-  // Both address families failed: the first says as much as the list.
-  if (error instanceof AggregateError && error.errors[0] instanceof Error) return codeOf(error.errors[0]);
-  return '';
 }

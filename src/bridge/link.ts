@@ -8,10 +8,12 @@
  */
 import type { BridgeConfig } from '../config/schema.js';
 import type { Clock, Timer } from '../core/clock.js';
+import type { KeyValueDoor } from '../core/key-value.js';
 import type { Log } from '../core/log.js';
 import type { BridgeSnapshot } from '../core/snapshot.js';
 import type { ConnackPacket, ConnectPacket, Packet, Will } from '../mqtt/packet.js';
 import { ReasonCode } from '../mqtt/reason-code.js';
+import { Addresses, type Lookup } from './addresses.js';
 import { Backoff } from './backoff.js';
 import { CertificateAge } from './certificate-age.js';
 import { Client } from './client.js';
@@ -25,6 +27,9 @@ export interface LinkOptions {
   readonly config: BridgeConfig;
   readonly secrets: { readonly password?: string };
   readonly way: Way;
+  readonly lookup: Lookup;
+  /** Remembers the addresses that worked. */
+  readonly addresses: KeyValueDoor;
   readonly clientId: string;
   readonly dial: Dial;
   readonly clock: Clock;
@@ -64,6 +69,8 @@ export class Link {
   readonly #options: LinkOptions;
   readonly #events: LinkEvents;
   readonly #backoff: Backoff;
+  readonly #addresses: Addresses;
+  readonly #way: Way;
   #servers: readonly ServerUrl[] = [];
   #serverIndex = 0;
   #client: Client | undefined;
@@ -95,6 +102,13 @@ export class Link {
     const cert = options.way.tls?.cert;
     if (cert !== undefined) this.#certificate = new CertificateAge(cert);
     this.#backoff = new Backoff(options.config.backoff, options.random);
+    this.#addresses = new Addresses({
+      lookup: options.lookup,
+      clock: options.clock,
+      door: options.addresses,
+      told: (host, reason) => this.#tellOfDns(host, reason),
+    });
+    this.#way = { ...options.way, addresses: this.#addresses };
   }
 
   start(): void {
@@ -132,9 +146,16 @@ export class Link {
     return this.#sinceMs;
   }
 
-  /** Why it is not connected, in one sentence. */
+  /** Why it is not connected, in one sentence; or what is amiss though it is. */
   get reason(): string | undefined {
-    return this.#fault?.sentence;
+    const remark = this.#remark;
+    const sentence = this.#fault?.sentence;
+    return sentence === undefined || remark === undefined ? (sentence ?? remark) : `${sentence} (${remark})`;
+  }
+
+  get #remark(): string | undefined {
+    const host = this.#way.proxy?.host ?? this.server?.host;
+    return host === undefined ? undefined : this.#addresses.remark(host);
   }
 
   get server(): ServerUrl | undefined {
@@ -184,7 +205,7 @@ export class Link {
     const client = new Client(
       {
         server,
-        way: this.#options.way,
+        way: this.#way,
         connect: this.#connectPacket(wipe),
         dial: this.#options.dial,
         clock: this.#options.clock,
@@ -284,6 +305,13 @@ export class Link {
     this.#timer = clock.at(nowMs + (busy ? Math.max(waitMs, BUSY_WAIT_MS) : waitMs), () => this.#connect());
   }
 
+  #tellOfDns(host: string, reason: string | undefined): void {
+    const { bridge, log } = this.#options;
+    if (reason === undefined) log.info({ bridge, host }, 'DNS resolves the name of the server again');
+    else
+      log.warn({ bridge, host, reason }, 'DNS does not resolve the name; its last good addresses are used');
+  }
+
   #note(fault: Fault, nowMs: number): void {
     const { bridge, log } = this.#options;
     const fields = { bridge, server: this.server?.url, kind: fault.kind, reason: fault.sentence };
@@ -328,14 +356,14 @@ export class Link {
   }
 
   #tryFirst(): void {
-    const { dial, settle, way } = this.#options;
+    const { dial, settle } = this.#options;
     const [first] = this.#servers;
     const client = this.#client;
     if (first === undefined || client === undefined) return;
     let reached = false;
     this.#endReturn();
     this.#awaitReturn();
-    this.#probe = dial(first, way, {
+    this.#probe = dial(first, this.#way, {
       opened: () => {
         reached = true;
         this.#endReturn();

@@ -1,4 +1,4 @@
-/** `mqtt://host:port` and `mqtts://host:port`, as `servers` lists them. */
+/** `mqtt://host:port`, `mqtts://host:port`, `ws://host:port/path` and `wss://host:port/path`, as `servers` lists them. */
 import { isIP } from 'node:net';
 import { GodwitError } from '../core/error.js';
 
@@ -7,6 +7,8 @@ export interface ServerUrl {
   readonly host: string;
   readonly port: number;
   readonly secure: boolean;
+  /** Of the WebSocket, with its slash; undefined: MQTT by itself. */
+  readonly path: string | undefined;
   /** The name that the certificate must carry; undefined for an address, which is no Server Name [RFC 6066 §3]. */
   readonly serverName: string | undefined;
 }
@@ -19,7 +21,7 @@ export function referredServer(from: ServerUrl, reference: string): ServerUrl | 
   const scheme = from.url.slice(0, from.url.indexOf(':'));
   for (const entry of reference.slice(0, 1000).split(/\s+/)) {
     if (!/^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?$/.test(entry)) continue;
-    const url = `${scheme}://${entry}`;
+    const url = `${scheme}://${entry}${from.path ?? ''}`;
     if (!URL.canParse(url)) continue;
     const server = parseServerUrl(url);
     if (server.port > 0 && (server.host !== from.host || server.port !== from.port)) return server;
@@ -27,37 +29,42 @@ export function referredServer(from: ServerUrl, reference: string): ServerUrl | 
   return undefined;
 }
 
+const PORTS: { readonly [protocol: string]: number } = {
+  'mqtt:': 1883,
+  'mqtts:': 8883,
+  'ws:': 80,
+  'wss:': 443,
+};
+/** What most brokers and clouds listen on. */
+const PATH = '/mqtt';
+const ALLOWED = 'mqtt://host:1883, mqtts://host:8883, ws://host:80/mqtt or wss://host:443/mqtt';
+
 export function parseServerUrl(url: string): ServerUrl {
-  const wrong = (why: string): GodwitError =>
-    new GodwitError(
-      'BRIDGE_SERVER_URL',
-      `Server "${url}" ${why}: write mqtt://host:1883 or mqtts://host:8883`,
-      { url },
-    );
+  const wrong = (why: string, cause?: unknown): GodwitError =>
+    new GodwitError('BRIDGE_SERVER_URL', `Server "${url}" ${why}: write ${ALLOWED}`, { cause, url });
   let parsed: URL;
   try {
     parsed = new URL(url);
   } catch (cause) {
-    throw new GodwitError(
-      'BRIDGE_SERVER_URL',
-      `Server "${url}" is not a URL: write mqtt://host:1883 or mqtts://host:8883`,
-      { cause, url },
-    );
+    throw wrong('is not a URL', cause);
   }
-  if (parsed.protocol !== 'mqtt:' && parsed.protocol !== 'mqtts:') {
-    throw wrong(`has the scheme ${parsed.protocol.slice(0, -1)}, which this version does not speak`);
+  const { protocol } = parsed;
+  const port = PORTS[protocol];
+  if (port === undefined) {
+    throw wrong(`has the scheme ${protocol.slice(0, -1)}, which this version does not speak`);
   }
   if (parsed.hostname === '') throw wrong('names no host');
   if (parsed.username !== '' || parsed.password !== '') {
     throw wrong('carries a user name; use the keys username and password');
   }
-  const secure = parsed.protocol === 'mqtts:';
+  const isWebSocket = protocol === 'ws:' || protocol === 'wss:';
   const host = parsed.hostname.replace(/^\[(.*)\]$/, '$1');
   return {
     url,
     host,
-    port: parsed.port === '' ? (secure ? 8883 : 1883) : Number(parsed.port),
-    secure,
+    port: parsed.port === '' ? port : Number(parsed.port),
+    secure: protocol === 'mqtts:' || protocol === 'wss:',
+    path: isWebSocket ? (parsed.pathname === '/' ? PATH : parsed.pathname) : undefined,
     serverName: isIP(host) === 0 ? host : undefined,
   };
 }

@@ -1,38 +1,25 @@
 /**
- * MQTT over WebSocket: `ws` behind the face of a Transport.
+ * WebSocket listeners: what asks for anything but MQTT is refused with the status that says so.
  *
  *   GET, Upgrade ──path, subprotocol mqtt──▶ 101 ──▶ binary frames, a stream of bytes to MQTT [MQTT5-6.0.0-2]
  *             └──anything else──▶ 4xx, closed
  *
- * A socket that has not become a WebSocket in time is closed, whatever it sends. Compression is never agreed on: it
- * would cost each connection hundreds of kilobytes.
+ * A socket that has not become a WebSocket in time is closed, whatever it sends.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
-import { type WebSocket, WebSocketServer } from 'ws';
-import type { Clock, Timer } from '../core/clock.js';
+import { SUBPROTOCOL, WebSocketAcceptor } from '../mqtt/web-socket.js';
 import { tlsOptions } from './certificates.js';
 import type { Handshakes } from './handshakes.js';
 import { type ListenerOptions, refuseTls } from './listener.js';
 import type { ListenerUrl } from './listener-url.js';
-import type { Transport, TransportUser } from './transport.js';
 
-const SUBPROTOCOL = 'mqtt';
 /** Of a request; browsers with many cookies stay below it. */
 const HEADER_BYTES_MAX = 8 * 1024;
-/** A frame may hold one packet of the largest size, and small ones before and after it. */
-const FRAME_SLACK_BYTES = 64 * 1024;
-/** A client that does not answer our close frame. */
-const CLOSE_MS_MAX = 1000;
-/** A client that sends pings and does not read gets no pongs beyond this. */
-const PONG_PENDING_BYTES_MAX = 64 * 1024;
-
 /** Of a stranger's words, in the log. */
 const ORIGIN_SHOWN_MAX = 100;
-
-const UNSUPPORTED_DATA = 1003;
 
 export function createWebSocketServer(
   options: ListenerOptions,
@@ -40,15 +27,7 @@ export function createWebSocketServer(
   handshakes: Handshakes,
 ): Server {
   const { secrets, clock } = options;
-  const acceptor = new WebSocketServer({
-    noServer: true,
-    clientTracking: false,
-    perMessageDeflate: false,
-    skipUTF8Validation: true,
-    autoPong: false,
-    maxPayload: options.maximumPacketSize + FRAME_SLACK_BYTES,
-    handleProtocols: () => SUBPROTOCOL,
-  });
+  const acceptor = new WebSocketAcceptor(options.maximumPacketSize);
   // Node looks at its limits in time only every so often; that of `handshakes` stands for the whole request.
   const limits = { maxHeaderSize: HEADER_BYTES_MAX, headersTimeout: 0, requestTimeout: 0, noDelay: true };
   const server: Server =
@@ -79,15 +58,14 @@ export function createWebSocketServer(
       refuse(socket, problem.status);
       return;
     }
-    acceptor.handleUpgrade(request, socket, head, (webSocket) => {
+    acceptor.accept(request, socket, head, { remoteAddress: addressOf(socket), clock }, (stream) => {
       handshakes.end(request.socket);
-      const transport = new WebSocketTransport(webSocket, addressOf(socket), clock);
-      const user = options.accept(transport);
-      if (user === undefined) transport.destroy();
-      else transport.serve(user);
+      const user = options.accept(stream);
+      if (user === undefined) stream.destroy();
+      else stream.serve(user);
     });
   });
-  acceptor.on('wsClientError', (fault, socket) => {
+  acceptor.onFault((fault, socket) => {
     options.refused(addressOf(socket), fault.message);
     refuse(socket, '400 Bad Request');
   });
@@ -129,85 +107,4 @@ function refuse(socket: Duplex, status: string): void {
 
 function addressOf(socket: Duplex): string {
   return 'remoteAddress' in socket && typeof socket.remoteAddress === 'string' ? socket.remoteAddress : '';
-}
-
-const BINARY = { binary: true, compress: false } as const;
-
-class WebSocketTransport implements Transport {
-  readonly remoteAddress: string;
-  readonly #webSocket: WebSocket;
-  readonly #clock: Clock;
-  #user: TransportUser | undefined;
-  #blocked = false;
-  /** Set once the client broke the protocol of WebSocket: nothing more is taken from it. */
-  #closing: Timer | undefined;
-  readonly #sent = (): void => {
-    if (!this.#blocked || this.#webSocket.bufferedAmount > 0) return;
-    this.#blocked = false;
-    this.#user?.drained();
-  };
-
-  constructor(webSocket: WebSocket, remoteAddress: string, clock: Clock) {
-    this.#webSocket = webSocket;
-    this.remoteAddress = remoteAddress;
-    this.#clock = clock;
-  }
-
-  serve(user: TransportUser): void {
-    const webSocket = this.#webSocket;
-    this.#user = user;
-    webSocket.on('message', (data: Buffer, isBinary) => {
-      if (this.#closing !== undefined) return;
-      if (isBinary) {
-        user.received(data);
-        return;
-      }
-      // [MQTT5-6.0.0-1] [MQTT311-6.0.0-1]
-      webSocket.close(UNSUPPORTED_DATA, 'MQTT needs binary frames');
-      this.#closeSoon();
-    });
-    webSocket.on('ping', (data: Buffer) => {
-      if (webSocket.bufferedAmount <= PONG_PENDING_BYTES_MAX) webSocket.pong(data);
-    });
-    // A frame that is broken or too large: `ws` has told the client so.
-    webSocket.on('error', () => this.#closeSoon());
-    webSocket.on('close', () => {
-      this.#closing?.cancel();
-      user.closed();
-    });
-  }
-
-  write(bytes: Uint8Array): boolean {
-    const webSocket = this.#webSocket;
-    if (webSocket.readyState !== webSocket.OPEN) return true;
-    webSocket.send(bytes, BINARY, this.#sent);
-    if (webSocket.bufferedAmount === 0) return true;
-    this.#blocked = true;
-    return false;
-  }
-
-  get pendingBytes(): number {
-    return this.#webSocket.bufferedAmount;
-  }
-
-  end(): void {
-    this.#webSocket.close(1000);
-  }
-
-  destroy(): void {
-    this.#webSocket.terminate();
-  }
-
-  pause(): void {
-    this.#webSocket.pause();
-  }
-
-  resume(): void {
-    this.#webSocket.resume();
-  }
-
-  #closeSoon(): void {
-    const clock = this.#clock;
-    this.#closing ??= clock.at(clock.monotonicMs() + CLOSE_MS_MAX, () => this.#webSocket.terminate());
-  }
 }

@@ -1,7 +1,7 @@
 /** Bridges: what depends on a second value. */
 import { filterProblem, gatewayTemplateProblem, gatewayTopicProblem } from './check-topics.js';
 import type { Path } from './config-error.js';
-import { parseEndpoint } from './endpoint.js';
+import { isTlsScheme, isWebSocketScheme, parseEndpoint, SERVER_SCHEMES } from './endpoint.js';
 import { parseDuration } from './quantity.js';
 import type { Report } from './report.js';
 import { expandGateway } from './template.js';
@@ -14,6 +14,7 @@ export function checkBridges(report: Report): void {
     const path = ['bridges', bridge];
     checkCredentials(report, path, node);
     checkTls(report, path, node);
+    checkHeaders(report, path, node);
     checkVersion(report, path, node);
     checkBackoff(report, path, node);
     checkStatus(report, path, node);
@@ -48,10 +49,28 @@ function checkTls(report: Report, path: Path, bridge: Tree): void {
   const [cert, key] = [tls.entries.has('cert'), tls.entries.has('key')];
   if (cert && !key) report.missing([...path, 'tls', 'key'], 'key, the private key of cert');
   if (key && !cert) report.missing([...path, 'tls', 'cert'], 'cert, the certificate of key');
-  const servers = itemsAt(bridge, ['servers']).map((server) => textAt(server, []));
-  if (servers.length > 0 && servers.every((server) => server !== undefined && /^mqtt:/i.test(server))) {
-    report.atKey([...path, 'tls'], 'found tls, but no server is mqtts://; write mqtts:// or remove it');
+  if (noServer(bridge, isTlsScheme)) {
+    report.atKey(
+      [...path, 'tls'],
+      'found tls, but no server is mqtts:// or wss://; write one of them or remove it',
+    );
   }
+}
+
+function checkHeaders(report: Report, path: Path, bridge: Tree): void {
+  if (nodeAt(bridge, ['headers']) === undefined || !noServer(bridge, isWebSocketScheme)) return;
+  report.atKey(
+    [...path, 'headers'],
+    'found headers, but no server is ws:// or wss://; write one of them or remove it',
+  );
+}
+
+/** Whether all servers can be read, and none is of these schemes. */
+function noServer(bridge: Tree, wanted: (scheme: string) => boolean): boolean {
+  const servers = itemsAt(bridge, ['servers']).map((server) =>
+    parseEndpoint(textAt(server, []) ?? '', SERVER_SCHEMES),
+  );
+  return servers.length > 0 && servers.every((server) => 'scheme' in server && !wanted(server.scheme));
 }
 
 function checkVersion(report: Report, path: Path, bridge: Tree): void {
@@ -132,7 +151,7 @@ function checkClientId(
   }
   const clientId = expandGateway(template, textAt(report.tree, ['gateway', 'id']) ?? '');
   for (const [index, server] of itemsAt(bridge, ['servers']).entries()) {
-    const endpoint = parseEndpoint(textAt(server, []) ?? '', ['mqtt', 'mqtts']);
+    const endpoint = parseEndpoint(textAt(server, []) ?? '', SERVER_SCHEMES);
     if ('problem' in endpoint) continue;
     const place = JSON.stringify([endpoint.host, endpoint.port, clientId]);
     const owner = owners.get(place);

@@ -19,19 +19,22 @@ export const LISTENER_SCHEMES = ['mqtt', 'mqtts', 'ws', 'wss'] as const;
 export const LISTENER_URL =
   'mqtt://ADDRESS:PORT, mqtts://ADDRESS:PORT, ws://ADDRESS:PORT/PATH or wss://ADDRESS:PORT/PATH';
 
+/** What a server of a bridge may speak. */
+export const SERVER_SCHEMES = ['mqtt', 'mqtts', 'ws', 'wss'] as const;
+export const SERVER_URL = 'mqtt://HOST:PORT, mqtts://HOST:PORT, ws://HOST:PORT/PATH or wss://HOST:PORT/PATH';
+
 /** What is wrong with a text that is no endpoint; it says what is allowed. */
 export type EndpointProblem = { readonly problem: string };
 
 export function parseEndpoint(text: string, schemes: readonly string[]): Endpoint | EndpointProblem {
-  const allowed =
-    schemes === LISTENER_SCHEMES ? LISTENER_URL : schemes.map((name) => `${name}://HOST:PORT`).join(' or ');
+  const allowed = allowedFor(schemes);
   const scheme = /^([A-Za-z][A-Za-z0-9+.-]*):\/\//.exec(text)?.[1]?.toLowerCase();
   if (scheme === undefined || !schemes.includes(scheme)) return { problem: allowed };
   const rest = text.slice(scheme.length + 3);
   if (rest.includes('@')) {
     return { problem: `${allowed}, without a user name: that goes into username and password` };
   }
-  const isWebSocket = scheme === 'ws' || scheme === 'wss';
+  const isWebSocket = isWebSocketScheme(scheme);
   const slash = isWebSocket ? rest.indexOf('/') : -1;
   const authority = slash === -1 ? rest : rest.slice(0, slash);
   const path = slash === -1 ? '' : rest.slice(slash);
@@ -47,6 +50,12 @@ export function parseEndpoint(text: string, schemes: readonly string[]): Endpoin
   const port = parts[3] === undefined ? (PORTS[scheme] as number) : Number(parts[3]);
   if (port > 65_535) return { problem: `${allowed} with a port from 1 to 65535` };
   return { scheme, host, port, path: path === '' || path === '/' ? undefined : path };
+}
+
+function allowedFor(schemes: readonly string[]): string {
+  if (schemes === LISTENER_SCHEMES) return LISTENER_URL;
+  if (schemes === SERVER_SCHEMES) return SERVER_URL;
+  return schemes.map((name) => `${name}://HOST:PORT`).join(' or ');
 }
 
 export function isLoopback(host: string): boolean {
@@ -66,11 +75,9 @@ export function isAnyAddress(host: string): boolean {
 }
 
 export function describeServerUrl(text: string): string | undefined {
-  const endpoint = parseEndpoint(text, ['mqtt', 'mqtts']);
+  const endpoint = parseEndpoint(text, SERVER_SCHEMES);
   if ('problem' in endpoint) {
-    return /^wss?:/i.test(text)
-      ? `${endpoint.problem}; WebSockets are not available in this version of godwit`
-      : endpoint.problem;
+    return /^wss?:[^?]*\?/i.test(text) ? `${endpoint.problem}; a token goes into headers` : endpoint.problem;
   }
   return endpoint.port === 0 ? 'a port from 1 to 65535' : undefined;
 }
@@ -80,7 +87,11 @@ export function describeListenerUrl(text: string): string | undefined {
   return 'problem' in endpoint ? endpoint.problem : undefined;
 }
 
-/** Whether a listener of this scheme shows a certificate. */
+export function isWebSocketScheme(scheme: string): boolean {
+  return scheme === 'ws' || scheme === 'wss';
+}
+
+/** Whether a server of this scheme shows a certificate. */
 export function isTlsScheme(scheme: string): boolean {
   return scheme === 'mqtts' || scheme === 'wss';
 }

@@ -181,7 +181,8 @@ export function foundText(node: Tree | undefined, path: Path): string {
   if (node.kind === 'list') return node.items.length === 0 ? 'an empty list' : 'a list';
   if (node.value === null) return 'nothing';
   if (node.fromEnvironment) return `${shorten(node.source, SHOWN_MAX)} (from the environment)`;
-  if (path.at(-1) === 'password') return typeof node.value === 'string' ? 'a text' : `a ${typeof node.value}`;
+  if (path.at(-1) === 'password' || path.at(-2) === 'headers')
+    return typeof node.value === 'string' ? 'a text' : `a ${typeof node.value}`;
   if (typeof node.value !== 'string') return node.source;
   return node.quoted || node.value === ''
     ? JSON.stringify(shorten(node.value, SHOWN_MAX))

@@ -7,7 +7,13 @@
  * second value is in `semantic.ts`.
  */
 
-import { describeListenerUrl, describeListenUrl, describeServerUrl, LISTENER_URL } from './endpoint.js';
+import {
+  describeListenerUrl,
+  describeListenUrl,
+  describeServerUrl,
+  LISTENER_URL,
+  SERVER_URL,
+} from './endpoint.js';
 import {
   duration,
   file,
@@ -267,13 +273,26 @@ const receiveSchema = z.strictObject({
   qos: qos.default(1).describe('Quality of Service of the subscription.'),
 });
 
+const headerName = z
+  .string()
+  .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$/, {
+    error: 'the name of an HTTP header, such as Authorization',
+  })
+  .refine((name) => !/^(connection|upgrade|content-length|transfer-encoding|sec-websocket-.*)$/i.test(name), {
+    error: 'another header: WebSocket sets this one itself',
+  });
+const HEADER_VALUE = 'text of printable ASCII, at most 8192 characters';
+const headerValue = z.string({ error: HEADER_VALUE }).regex(/^[\x20-\x7e]{1,8192}$/, { error: HEADER_VALUE });
+
 const PROXY = 'http://USER:PASSWORD@HOST:PORT or socks5://USER:PASSWORD@HOST:PORT, the user optional';
 
 export const bridgeSchema = z.strictObject({
   servers: z
-    .array(url(describeServerUrl, 'mqtt://HOST:PORT or mqtts://HOST:PORT'))
-    .min(1, { error: 'at least one mqtt://HOST:PORT or mqtts://HOST:PORT' })
-    .describe('mqtt://HOST:PORT or mqtts://HOST:PORT, tried in order, again from the first.'),
+    .array(url(describeServerUrl, SERVER_URL))
+    .min(1, { error: `at least one ${SERVER_URL}` })
+    .describe(
+      'mqtt://HOST:PORT, mqtts:// with TLS, ws://HOST:PORT/PATH and wss:// for WebSocket (the path /mqtt where there is none); tried in order, again from the first.',
+    ),
   version: z.literal([5, '3.1.1']).default(5).describe('MQTT version: 5 or 3.1.1.'),
   client_id: text('a client identifier')
     .default('{gateway}')
@@ -301,7 +320,13 @@ export const bridgeSchema = z.strictObject({
         .describe('Protocols to offer by ALPN, such as mqtt or x-amzn-mqtt-ca on port 443.'),
     })
     .optional()
-    .describe('For mqtts:// servers.'),
+    .describe('For mqtts:// and wss:// servers.'),
+  headers: z
+    .record(headerName, headerValue)
+    .optional()
+    .describe(
+      'For ws:// and wss:// servers: headers of the request that asks for the WebSocket, such as Authorization.',
+    ),
   proxy: z
     .string({ error: PROXY })
     .regex(/^(http|socks5):\/\/([^\s/?#@]+@)?(\[[0-9a-fA-F:.]+\]|[^\s/?#@:]+)(:\d{1,5})?\/?$/, {

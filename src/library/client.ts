@@ -8,10 +8,10 @@
  */
 import { Backoff } from '../bridge/backoff.js';
 import { Client as Upstream } from '../bridge/client.js';
+import { dial } from '../bridge/dial.js';
 import type { Fault } from '../bridge/fault.js';
 import { Incoming, RECEIVE_MAXIMUM } from '../bridge/incoming.js';
 import { parseServerUrl } from '../bridge/server-url.js';
-import { dial } from '../bridge/transport.js';
 import { SystemClock, type Timer } from '../core/clock.js';
 import { GodwitError } from '../core/error.js';
 import type { Message, QoS } from '../core/message.js';

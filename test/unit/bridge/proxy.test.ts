@@ -3,9 +3,10 @@ import { createServer as createTlsServer } from 'node:tls';
 import fc from 'fast-check';
 import { generate } from 'selfsigned';
 import { afterEach, describe, expect, test } from 'vitest';
+import { dial } from '../../../src/bridge/dial.js';
 import { type ProxyStep, parseProxy, proxyHandshake } from '../../../src/bridge/proxy.js';
 import { parseServerUrl } from '../../../src/bridge/server-url.js';
-import { dial, type Way } from '../../../src/bridge/transport.js';
+import type { Way } from '../../../src/bridge/transport.js';
 
 function proxyOf(url: string) {
   const proxy = parseProxy(url);

@@ -302,7 +302,7 @@ describe('what was found and what is allowed', () => {
     [
       'gateway: { id: a }\nbridges: { b: { servers: [] } }',
       [
-        '2:26: bridges.b.servers: found an empty list, allowed: at least one mqtt://HOST:PORT or mqtts://HOST:PORT',
+        '2:26: bridges.b.servers: found an empty list, allowed: at least one mqtt://HOST:PORT, mqtts://HOST:PORT, ws://HOST:PORT/PATH or wss://HOST:PORT/PATH',
       ],
     ],
     [

@@ -297,19 +297,37 @@ describe('bridges', () => {
   const cases: Cases = [
     [
       bridge('servers: ["tcp://up"]'),
-      '3:18: bridges.b.servers[0]: found "tcp://up", allowed: mqtt://HOST:PORT or mqtts://HOST:PORT',
+      '3:18: bridges.b.servers[0]: found "tcp://up", allowed: mqtt://HOST:PORT, mqtts://HOST:PORT, ws://HOST:PORT/PATH or wss://HOST:PORT/PATH',
     ],
     [
       bridge('servers: ["mqtt://u:p@up"]'),
-      '3:18: bridges.b.servers[0]: found "mqtt://u:p@up", allowed: mqtt://HOST:PORT or mqtts://HOST:PORT, without a user name: that goes into username and password',
+      '3:18: bridges.b.servers[0]: found "mqtt://u:p@up", allowed: mqtt://HOST:PORT, mqtts://HOST:PORT, ws://HOST:PORT/PATH or wss://HOST:PORT/PATH, without a user name: that goes into username and password',
     ],
     [
       bridge('servers: ["mqtt://up:0"]'),
       '3:18: bridges.b.servers[0]: found "mqtt://up:0", allowed: a port from 1 to 65535',
     ],
+    [bridge('servers: ["wss://up/mqtt", "ws://[::1]:8080", "WSS://up"]')],
     [
-      bridge('servers: ["wss://up/mqtt"]'),
-      '3:18: bridges.b.servers[0]: found "wss://up/mqtt", allowed: mqtt://HOST:PORT or mqtts://HOST:PORT; WebSockets are not available in this version of godwit',
+      bridge('servers: ["wss://up/mqtt?token=x"]'),
+      '3:18: bridges.b.servers[0]: found "wss://up/mqtt?token=x", allowed: mqtt://HOST:PORT, mqtts://HOST:PORT, ws://HOST:PORT/PATH or wss://HOST:PORT/PATH, the path without spaces, ? and #; a token goes into headers',
+    ],
+    [bridge('servers: ["wss://up"], headers: { Authorization: "Bearer x" }, tls: {}')],
+    [
+      bridge('servers: ["mqtts://up"], headers: { Authorization: "Bearer x" }'),
+      '3:33: bridges.b.headers: found headers, but no server is ws:// or wss://; write one of them or remove it',
+    ],
+    [
+      bridge('servers: ["wss://up"], headers: { Upgrade: h2c }'),
+      '3:42: bridges.b.headers.Upgrade: found Upgrade as a name, allowed: another header: WebSocket sets this one itself',
+    ],
+    [
+      bridge('servers: ["wss://up"], headers: { "a b": x }'),
+      '3:42: bridges.b.headers.a b: found a b as a name, allowed: the name of an HTTP header, such as Authorization',
+    ],
+    [
+      bridge('servers: ["wss://up"], headers: { Authorization: "Bearer\\nx" }'),
+      '3:57: bridges.b.headers.Authorization: found a text, allowed: text of printable ASCII, at most 8192 characters',
     ],
     [bridge('servers: ["mqtt://[::1]:1883", "mqtts://up", "MQTT://10.0.0.1/"]')],
     [bridge('{}').replace('{ {} }', '{}'), '3:6: bridges.b.servers: found nothing, needed: a list'],
@@ -336,7 +354,7 @@ describe('bridges', () => {
     ],
     [
       bridge('servers: ["mqtt://up"], tls: {}'),
-      '3:32: bridges.b.tls: found tls, but no server is mqtts://; write mqtts:// or remove it',
+      '3:32: bridges.b.tls: found tls, but no server is mqtts:// or wss://; write one of them or remove it',
     ],
     [
       bridge(`${up}, backoff: { min: 10m }`),
