@@ -186,6 +186,10 @@ function tlsFault(code: string, error: Error, server: ServerUrl): Fault | undefi
       return tls(
         `the certificate of ${server.host} is not signed by a known authority (${code}); set tls.ca to the authority's certificate`,
       );
+    case 'CERT_SIGNATURE_FAILURE':
+      return tls(
+        `the certificate of ${server.host} is signed by another authority of the name that tls.ca has; was the authority renewed? Put its certificate in place of tls.ca`,
+      );
     case 'ERR_SSL_WRONG_VERSION_NUMBER':
     case 'ERR_SSL_PACKET_LENGTH_TOO_LONG':
       return tls(

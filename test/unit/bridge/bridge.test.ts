@@ -106,7 +106,7 @@ describe('connecting', () => {
     server.dialFault = () => Object.assign(new Error('nowhere'), { code: 'ENOTFOUND' });
     const made = await bench();
     await clock.advanceAsync(60_000);
-    expect(made.bridge.snapshot().reason).toBe('the name server does not exist in DNS');
+    expect(made.bridge.snapshot().reason).toBe('the name server does not exist in DNS; check servers');
     server.dialFault = undefined;
     await clock.advanceAsync(300_000);
     await settle();
