@@ -1,16 +1,32 @@
 /** Devices and points against the buses they are on. */
+
+import { checkFieldPoint, checkGpioLines } from './check-field-points.js';
 import { checkTransform } from './check-point.js';
+import { checkSerialBus, checkSerialPoint } from './check-serial.js';
 import type { Path } from './config-error.js';
+import { driverFilePointSchema, isDriverFile } from './driver-file-schema.js';
+import { reportPoint } from './issue.js';
 import { isLaterValue } from './later.js';
 import { modbusPointSchema } from './modbus-schema.js';
 import { didYouMean, shortList } from './nearest.js';
+import { refuseScaling } from './refuse-scaling.js';
 import { defaultType, isBitTable, parseRegister, type RegisterType, widthOf } from './register.js';
 import type { Report } from './report.js';
-import { driverOf } from './schema-at.js';
-import { entriesAt, nodeAt, type Tree, textAt } from './tree.js';
+import { driverOf, SOURCE_KEYS, sourceKeysOf } from './schema-at.js';
+import { entriesAt, nodeAt, plainValue, type Tree, textAt } from './tree.js';
+
+/** These come one by one. */
+const NOT_YET = /^(serial|gpio)$|[./]/;
 
 export function checkDevices(report: Report): void {
+  for (const [bus, node] of entriesAt(report.tree, ['buses'])) {
+    const driver = textAt(node, ['driver']);
+    if (driver === undefined || !NOT_YET.test(driver)) continue;
+    report.at(['buses', bus, 'driver'], `found ${driver}, which is not available in this version of godwit`);
+  }
   checkSerialPaths(report);
+  checkGpioLines(report);
+  for (const [bus, node] of entriesAt(report.tree, ['buses'])) checkSerialBus(report, ['buses', bus], node);
   for (const [device, node] of entriesAt(report.tree, ['devices'])) {
     const path = ['devices', device];
     if (node.kind !== 'mapping') continue;
@@ -20,8 +36,13 @@ export function checkDevices(report: Report): void {
     for (const [point, pointNode] of entriesAt(node, ['points'])) {
       const pointPath = [...path, 'points', point];
       checkTransform(report, pointPath, pointNode);
-      if (fitsDriver(report, pointPath, pointNode, driver)) checkPoint(report, pointPath, pointNode);
+      if (!fitsDriver(report, pointPath, pointNode, driver)) continue;
+      checkPoint(report, pointPath, pointNode);
+      checkSerialPoint(report, pointPath, pointNode);
+      checkFieldPoint(report, pointPath, pointNode);
     }
+    if (driver !== undefined && isKnown(driver) && !isDriverFile(driver))
+      refuseOptions(report, path, node, driver);
   }
 }
 
@@ -50,9 +71,21 @@ function checkBus(report: Report, path: Path, device: Tree): void {
   report.at([...path, 'bus'], `found no bus ${bus}${meant === '' ? ',' : meant} allowed: ${allowed}`);
 }
 
+function isKnown(driver: string): boolean {
+  return isDriverFile(driver) || sourceKeysOf(driver).length > 0;
+}
+
+function refuseOptions(report: Report, path: Path, device: Tree, driver: string): void {
+  if (nodeAt(device, ['options']) === undefined) return;
+  report.atKey(
+    [...path, 'options'],
+    `found options, which only a driver of your own has, and the bus has driver ${driver}; remove them`,
+  );
+}
+
 function checkUnit(report: Report, path: Path, device: Tree, driver: string | undefined): void {
   const unit = nodeAt(device, ['unit']);
-  if (driver === 'simulator' && unit !== undefined) {
+  if (driver !== undefined && isKnown(driver) && !driver.startsWith('modbus') && unit !== undefined) {
     report.atKey([...path, 'unit'], 'found a unit number, which only Modbus devices have; remove it');
   }
   if (driver === undefined || !driver.startsWith('modbus') || isLaterValue(['buses', '*', 'driver'], driver))
@@ -69,22 +102,38 @@ function checkUnit(report: Report, path: Path, device: Tree, driver: string | un
   }
 }
 
+/** Whether what the point says is worth a second look. */
 function fitsDriver(report: Report, path: Path, point: Tree, driver: string | undefined): boolean {
-  const [has, wanted] =
-    driver === 'simulator'
-      ? ['register', 'simulate']
-      : driver?.startsWith('modbus')
-        ? ['simulate', 'register']
-        : ['', ''];
-  // A key of the other driver is unknown to the point's own schema, unless the other schema took the point as a whole.
-  if (wanted === '' || nodeAt(point, [has]) === undefined) return true;
-  if (nodeAt(point, [wanted]) === undefined) {
-    report.atKey(
-      [...path, has],
-      `found ${has}, but the device is on a bus with driver ${driver}, needed: ${wanted}`,
-    );
+  if (driver === undefined) return true;
+  const wanted = sourceKeysOf(driver);
+  const has = SOURCE_KEYS.filter((key) => nodeAt(point, [key]) !== undefined);
+  if (isDriverFile(driver)) {
+    const [key] = has;
+    if (key !== undefined && !driverFilePointSchema.safeParse(plainValue(point)).success) {
+      tellForeign(report, [...path, key], driver, 'options, which are its own');
+    }
+    return false;
   }
-  return false;
+  // A driver that is not known is told already.
+  if (wanted.length === 0) return true;
+  const [foreign] = has.filter((key) => !wanted.includes(key));
+  if (foreign !== undefined && !has.some((key) => wanted.includes(key))) {
+    tellForeign(report, [...path, foreign], driver, wanted.join(', ').replace(/, (?=[^,]*$)/, ' or '));
+    return false;
+  }
+  // A point without a source fits the drivers of users' own; here it lacks what its driver needs.
+  if (has.length === 0 && driverFilePointSchema.safeParse(plainValue(point)).success) {
+    reportPoint(report, path);
+    return false;
+  }
+  return foreign === undefined;
+}
+
+function tellForeign(report: Report, path: Path, driver: string, needed: string): void {
+  report.atKey(
+    path,
+    `found ${path.at(-1)?.toString()}, but the device is on a bus with driver ${driver}, needed: ${needed}`,
+  );
 }
 
 function checkPoint(report: Report, path: Path, point: Tree): void {
@@ -112,14 +161,6 @@ function checkPoint(report: Report, path: Path, point: Tree): void {
   if (min > max) {
     const key = nodeAt(simulated, ['min']) === undefined ? 'max' : 'min';
     report.at([...path, 'simulate', key], `found min ${min} above max ${max}, allowed: min up to max`);
-  }
-}
-
-/** true and false cannot be multiplied. */
-function refuseScaling(report: Report, path: Path, point: Tree): void {
-  for (const key of ['scale', 'offset']) {
-    if (nodeAt(point, [key]) === undefined) continue;
-    report.atKey([...path, key], `found ${key} on a value that is true or false, allowed: only on numbers`);
   }
 }
 

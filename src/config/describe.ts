@@ -4,6 +4,7 @@
  */
 import { matches } from '../mqtt/topic.js';
 import { matcherOf, parsePattern } from './pattern.js';
+import { exampleValue, sourceOf } from './point-source.js';
 import type { BridgeConfig, Config, DeviceConfig, MappingConfig, PointConfig } from './schema.js';
 import { expandGateway, expandTemplate, parseTemplate, unitLevel } from './template.js';
 
@@ -173,28 +174,6 @@ function carried(
   const strip = gateway(rule.strip);
   const rest = strip !== '' && topic.startsWith(strip) ? topic.slice(strip.length) : topic;
   return [{ bridge, topic: gateway(rule.prefix) + rest, qos: rule.qos ?? qos }];
-}
-
-function sourceOf(point: PointConfig): string {
-  return 'register' in point
-    ? `${point.register} ${point.type ?? ''}`.trimEnd()
-    : `simulated ${point.simulate.wave}`;
-}
-
-function exampleValue(point: PointConfig): string {
-  const type = 'register' in point ? point.type : point.simulate.type;
-  if (type === 'bool' || type === 'boolean') return 'true';
-  const raw =
-    'register' in point
-      ? type?.startsWith('float')
-        ? 21.5
-        : 215
-      : Number(
-          ((point.simulate.min + point.simulate.max) / 2).toFixed(
-            type === 'integer' ? 0 : point.simulate.decimals,
-          ),
-        );
-  return String(Number((raw * (point.scale ?? 1) + (point.offset ?? 0)).toPrecision(12)));
 }
 
 function example(point: PointConfig, payload: MappingConfig['payload']): string {

@@ -4,12 +4,20 @@
  */
 
 import { type Path, shorten } from './config-error.js';
+import { driverFileBusSchema, isDriverFile } from './driver-file-schema.js';
 import { words } from './kind.js';
 import { isLaterKey, isLaterValue } from './later.js';
 import { didYouMean } from './nearest.js';
 import type { Report } from './report.js';
-import { busSchema } from './schema.js';
-import { driverMeant, driverOf, keysAt, pointSchemaAt, schemaAt } from './schema-at.js';
+import {
+  type BusOption,
+  DRIVERS,
+  driverMeant,
+  driverOf,
+  keysAt,
+  pointSchemaAt,
+  schemaAt,
+} from './schema-at.js';
 import { nodeAt, plainValue, type Tree, UNKNOWN } from './tree.js';
 import { z } from './zod.js';
 
@@ -18,7 +26,33 @@ type Issue = z.core.$ZodIssue;
 /** Without a text of its own an issue's message is empty, and what is allowed is read off the schema. */
 export const noWords = { error: () => '' };
 
-export function reportIssue(report: Report, issue: Issue): void {
+/**
+ * All that is wrong. A bus and a point have one form for each driver; what they were tried against in vain says
+ * nothing, so each is judged once more, as what it was meant to be.
+ */
+export function reportIssues(report: Report, issues: readonly Issue[]): void {
+  const judged = new Set<string>();
+  for (const issue of issues) {
+    const place = issue.code === 'invalid_key' ? undefined : formOf(issue.path as Path);
+    if (place === undefined) {
+      reportIssue(report, issue);
+      continue;
+    }
+    const key = JSON.stringify(place);
+    if (judged.has(key)) continue;
+    judged.add(key);
+    const told = place.length === 2 ? reportBus(report, place) : reportPoint(report, place);
+    if (!told) reportIssue(report, { ...issue, path: [...place] });
+  }
+}
+
+/** The path of the bus or point that a path leads into. */
+function formOf(path: Path): Path | undefined {
+  if (path[0] === 'buses' && path.length >= 2) return path.slice(0, 2);
+  return path[0] === 'devices' && path[2] === 'points' && path.length >= 4 ? path.slice(0, 4) : undefined;
+}
+
+function reportIssue(report: Report, issue: Issue): void {
   const { tree } = report;
   const path = issue.path as Path;
   const node = nodeAt(tree, path);
@@ -50,7 +84,7 @@ export function reportIssue(report: Report, issue: Issue): void {
     report.at(path, `found ${foundText(node, path)}, allowed: text; put it in quotes to make it one`);
     return;
   }
-  const choices = choicesAt(tree, path);
+  const choices = choicesOf(schemaAt(tree, path));
   const meant = typeof value === 'string' && choices.length > 0 ? didYouMean(value, choices) : '';
   report.at(path, `found ${foundText(node, path)}${meant === '' ? ',' : meant} allowed: ${allowed}`);
 }
@@ -69,10 +103,6 @@ function reportKey(report: Report, mapping: Path, key: string): void {
 /** True where the union had more to say than that nothing fits. */
 function reportUnion(report: Report, issue: Issue & { code: 'invalid_union' }, path: Path): boolean {
   const { tree } = report;
-  if (issue.discriminator !== undefined) return reportBus(report, path.slice(0, -1));
-  if (path.length === 4 && path[0] === 'devices' && path[2] === 'points') {
-    return reportPoint(report, path);
-  }
   const deep = issue.errors.find((issues) => issues.some((inner) => inner.path.length > 0));
   if (deep === undefined || nodeAt(tree, path)?.kind === 'scalar') return false;
   for (const inner of deep) reportIssue(report, { ...inner, path: [...path, ...inner.path] });
@@ -85,22 +115,42 @@ function reportBus(report: Report, path: Path): boolean {
   const node = nodeAt(tree, path);
   if (node?.kind !== 'mapping') return false;
   const { key, option } = driverMeant(tree, path);
-  if (option !== undefined) {
-    const judged = option.safeParse(
-      { ...(plainValue(node) as object), driver: option.shape.driver.value },
-      noWords,
-    );
-    for (const issue of judged.error?.issues ?? []) {
-      reportIssue(report, { ...issue, path: [...path, ...issue.path] });
-    }
-  } else if (key !== undefined && key !== 'driver') {
-    report.atKey([...path, key], 'found an unknown key, did you mean driver?');
+  if (key === undefined || key === 'driver') reportDriver(report, [...path, 'driver']);
+  // With an option, the slip is told as an unknown key of that.
+  else if (option === undefined) report.atKey([...path, key], 'found an unknown key, did you mean driver?');
+  if (option === undefined) return true;
+  const plain = plainValue(node) as { readonly driver?: unknown };
+  // Which driver is meant is settled; a slip in its name is told by now.
+  const driver = option === driverFileBusSchema ? './meant.mjs' : namedDriverOf(option);
+  const judged = option.safeParse({ ...plain, driver }, noWords);
+  for (const issue of judged.error?.issues ?? []) {
+    reportIssue(report, { ...issue, path: [...path, ...issue.path] });
   }
-  // A slip in the key itself is told by now.
-  return key !== undefined && key !== 'driver';
+  return true;
 }
 
-function reportPoint(report: Report, path: Path): boolean {
+function namedDriverOf(option: BusOption): unknown {
+  const { driver } = option.shape;
+  return driver instanceof z.ZodLiteral ? driver.value : undefined;
+}
+
+function reportDriver(report: Report, path: Path): void {
+  const node = nodeAt(report.tree, path);
+  const value = node?.kind === 'scalar' ? node.value : undefined;
+  if (value === UNKNOWN) return;
+  const allowed = listOf(DRIVERS_ALLOWED);
+  if (node === undefined) report.missing(path, allowed);
+  else if (typeof value !== 'string') report.at(path, `found ${foundText(node, path)}, allowed: ${allowed}`);
+  else if (isLaterValue(path, value)) {
+    report.at(path, `found ${value}, which is not available in this version of godwit, allowed: ${allowed}`);
+  } else if (!DRIVERS.includes(value) && !isDriverFile(value)) {
+    const meant = didYouMean(value, DRIVERS);
+    report.at(path, `found ${foundText(node, path)}${meant === '' ? ',' : meant} allowed: ${allowed}`);
+  }
+}
+
+/** What is wrong with a point, judged as what it was probably meant to be. */
+export function reportPoint(report: Report, path: Path): boolean {
   const { tree } = report;
   const node = nodeAt(tree, path);
   if (node?.kind !== 'mapping') return false;
@@ -112,7 +162,10 @@ function reportPoint(report: Report, path: Path): boolean {
     const later = [...node.entries.keys()].filter((key) => isLaterKey(path, key));
     for (const key of later) reportKey(report, path, key);
     if (later.length === 0) {
-      report.at(path, 'found a point without a source, needed: register (Modbus) or simulate (simulator)');
+      report.at(
+        path,
+        'found a point without a source, needed: the key of its driver, such as register (Modbus), gpio or match (serial)',
+      );
     }
     return true;
   }
@@ -123,13 +176,11 @@ function reportPoint(report: Report, path: Path): boolean {
 
 function allowedAt(tree: Tree, path: Path, issue: Issue): string {
   if (issue.message !== '') return issue.message;
-  if ('discriminator' in issue && issue.code === 'invalid_union') {
-    return listOf(busSchema.options.map((option) => option.shape.driver.value));
-  }
   return wordsFor(schemaAt(tree, path));
 }
 
 const TEXT = 'text';
+const DRIVERS_ALLOWED = [...DRIVERS, 'a path such as ./my-driver.mjs'];
 
 /** What a schema takes, in words. */
 export function wordsFor(schema: z.core.$ZodType | undefined): string {
@@ -150,13 +201,6 @@ function numberWords(schema: z.ZodNumber): string {
   if (least !== null && most !== null) return `${noun} from ${least} to ${most}`;
   if (least !== null) return `${noun} from ${least}`;
   return most === null ? noun : `${noun} up to ${most}`;
-}
-
-function choicesAt(tree: Tree, path: Path): string[] {
-  if (path.length === 3 && path[0] === 'buses' && path[2] === 'driver') {
-    return busSchema.options.map((option) => option.shape.driver.value);
-  }
-  return choicesOf(schemaAt(tree, path));
 }
 
 function choicesOf(schema: z.core.$ZodType | undefined): string[] {

@@ -7,32 +7,16 @@ import type { Path } from './config-error.js';
 /** By the path of the mapping that would hold them, with * for a name or a number. */
 const KEYS: Readonly<Record<string, readonly string[]>> = {
   '': ['commands', 'clock'],
-  'buses.*': ['concurrency', 'frame'],
+  'buses.*': ['concurrency'],
   'devices.*': ['profile', 'address_base'],
-  'devices.*.points.*': [
-    'order',
-    'byte',
-    'length',
-    'writable',
-    'min',
-    'max',
-    'bit',
-    'match',
-    'request',
-    'gpio',
-    'direction',
-    'active_low',
-    'debounce',
-    'count',
-    'initial',
-  ],
+  'devices.*.points.*': ['order', 'byte', 'length', 'writable', 'min', 'max', 'bit'],
   'mappings.*': ['aggregate'],
   'bridges.*': ['window', 'budget'],
   'bridges.*.forward.*': ['batch'],
 };
 
 const VALUES: Readonly<Record<string, readonly string[]>> = {
-  'buses.*.driver': ['modbus-ascii', 'modbus-rtu-over-tcp', 'serial', 'gpio', 'onewire', 'iio', 'system'],
+  'buses.*.driver': ['modbus-ascii', 'modbus-rtu-over-tcp'],
   'devices.*.points.*.type': ['int8', 'uint8', 'bcd16', 'bcd32', 'string'],
   'mappings.*.payload': ['cbor', 'sparkplug'],
 };
@@ -40,9 +24,7 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
 /** Whether what is missing at `path` would come from a key of a later version, which is refused already. */
 export function isLeftToLater(path: Path, keys: readonly string[]): boolean {
   const pattern = patternOf(path);
-  if (pattern === 'devices.*.points') return keys.includes('profile');
-  const source = pattern === 'devices.*.points.*.register' || pattern === 'devices.*.points.*.simulate';
-  return source && keys.some((key) => key === 'gpio' || key === 'match');
+  return pattern === 'devices.*.points' && keys.includes('profile');
 }
 
 /** @param mapping path of the mapping that holds the key */

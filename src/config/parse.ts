@@ -7,7 +7,7 @@
 
 import { type ConfigError, configError, FILE_START, type Path, sortErrors } from './config-error.js';
 import { anonymousByDefault } from './endpoint.js';
-import { noWords, reportIssue } from './issue.js';
+import { noWords, reportIssues } from './issue.js';
 import { defaultType, parseRegister } from './register.js';
 import { Report } from './report.js';
 import { type Config, configSchema, type PointConfig } from './schema.js';
@@ -63,7 +63,7 @@ export function readConfig(
   report.errors.push(...errors);
   takeNumbers(root, root, []);
   const judged = configSchema.safeParse(plainValue(root), noWords);
-  for (const issue of judged.error?.issues ?? []) reportIssue(report, issue);
+  reportIssues(report, judged.error?.issues ?? []);
   checkSemantics(report);
   if (!judged.success || report.errors.length > 0) return { errors: sortErrors(report.errors), report };
   return { config: complete(judged.data), errors: [], report };

@@ -1,10 +1,14 @@
 /** Finds what the schema says about one place of the configuration, for messages and for `${NAME}`. */
 
 import type { Path } from './config-error.js';
+import { driverFileBusSchema, driverFilePointSchema, isDriverFile } from './driver-file-schema.js';
+import { gpioPointSchema } from './gpio-schema.js';
+import { iioPointSchema, onewirePointSchema, systemPointSchema } from './kernel-schema.js';
 import { isLaterValue } from './later.js';
 import { modbusPointSchema } from './modbus-schema.js';
 import { nearest } from './nearest.js';
-import { busSchema, configSchema, pointSchema, simulatorPointSchema } from './schema.js';
+import { busSchema, configSchema, namedBusSchema, pointSchema, simulatorPointSchema } from './schema.js';
+import { nmeaPointSchema, serialBinaryPointSchema, serialTextPointSchema } from './serial-schema.js';
 import { entriesAt, nodeAt, type Tree, textAt } from './tree.js';
 import { z } from './zod.js';
 
@@ -53,7 +57,10 @@ function chosen(schema: Schema, tree: Tree, path: Path): Schema {
   return schema;
 }
 
-type BusOption = (typeof busSchema.options)[number];
+export type BusOption = (typeof namedBusSchema.options)[number] | typeof driverFileBusSchema;
+
+/** The drivers that ship with godwit. */
+export const DRIVERS: readonly string[] = namedBusSchema.options.map((option) => option.shape.driver.value);
 
 /** The driver of a bus, also where its name or the key itself has a slip; `key` is what stands for `driver`. */
 export function driverMeant(tree: Tree, path: Path): { readonly key?: string; readonly option?: BusOption } {
@@ -64,25 +71,45 @@ export function driverMeant(tree: Tree, path: Path): { readonly key?: string; re
   if (key === undefined) return {};
   const written = textAt(tree, [...path, key]);
   if (written === undefined || isLaterValue([...path, 'driver'], written)) return { key };
-  const driver = nearest(
-    written,
-    busSchema.options.map((option) => option.shape.driver.value),
-  );
-  const option = busSchema.options.find((one) => one.shape.driver.value === driver);
+  if (/[./\\]/.test(written)) return { key, option: driverFileBusSchema };
+  const driver = nearest(written, DRIVERS);
+  const option = namedBusSchema.options.find((one) => one.shape.driver.value === driver);
   return option === undefined ? { key } : { key, option };
 }
 
-export type PointSchema = typeof modbusPointSchema | typeof simulatorPointSchema;
+/** What each driver's points say their value comes from. */
+const SOURCES = [
+  { key: 'register', schema: modbusPointSchema, drivers: ['modbus-rtu', 'modbus-tcp'] },
+  { key: 'match', schema: serialTextPointSchema, drivers: ['serial'] },
+  { key: 'at', schema: serialBinaryPointSchema, drivers: ['serial'] },
+  { key: 'nmea', schema: nmeaPointSchema, drivers: ['serial'] },
+  { key: 'gpio', schema: gpioPointSchema, drivers: ['gpio'] },
+  { key: 'probe', schema: onewirePointSchema, drivers: ['onewire'] },
+  { key: 'channel', schema: iioPointSchema, drivers: ['iio'] },
+  { key: 'metric', schema: systemPointSchema, drivers: ['system'] },
+  { key: 'simulate', schema: simulatorPointSchema, drivers: ['simulator'] },
+] as const;
+
+export type PointSchema = (typeof SOURCES)[number]['schema'] | typeof driverFilePointSchema;
+export type SourceKey = (typeof SOURCES)[number]['key'];
+
+export const SOURCE_KEYS: readonly SourceKey[] = SOURCES.map(({ key }) => key);
+
+/** The keys of which a point on such a bus has one; none where the driver is a file or unknown. */
+export function sourceKeysOf(driver: string | undefined): readonly SourceKey[] {
+  return SOURCES.filter(({ drivers }) => (drivers as readonly string[]).includes(driver ?? '')).map(
+    ({ key }) => key,
+  );
+}
 
 /** By where its value comes from; where that is not said, by the driver of the device's bus. */
 export function pointSchemaAt(tree: Tree, path: Path): PointSchema | undefined {
-  const keys = entriesAt(tree, path).map(([name]) => nearest(name, ['register', 'simulate']));
-  const register = keys.includes('register');
-  const simulate = keys.includes('simulate');
-  if (register !== simulate) return register ? modbusPointSchema : simulatorPointSchema;
+  const keys = entriesAt(tree, path).map(([name]) => nearest(name, SOURCE_KEYS));
   const driver = driverOf(tree, String(path[1]));
-  if (driver === 'modbus-rtu' || driver === 'modbus-tcp') return modbusPointSchema;
-  return driver === 'simulator' ? simulatorPointSchema : undefined;
+  const said = SOURCES.filter(({ key }) => keys.includes(key));
+  if (said.length === 1 && (driver === undefined || !isDriverFile(driver))) return said[0]?.schema;
+  if (driver !== undefined && isDriverFile(driver)) return driverFilePointSchema;
+  return SOURCES.find(({ drivers }) => (drivers as readonly string[]).includes(driver ?? ''))?.schema;
 }
 
 /** The driver that a device's bus names, right or wrong; undefined where there is none to be found. */

@@ -7,6 +7,7 @@
  * second value is in `semantic.ts`.
  */
 
+import { driverFileBusSchema, driverFilePointSchema, options } from './driver-file-schema.js';
 import {
   describeListenerUrl,
   describeListenUrl,
@@ -14,6 +15,15 @@ import {
   LISTENER_URL,
   SERVER_URL,
 } from './endpoint.js';
+import { gpioBusSchema, gpioPointSchema } from './gpio-schema.js';
+import {
+  iioBusSchema,
+  iioPointSchema,
+  onewireBusSchema,
+  onewirePointSchema,
+  systemBusSchema,
+  systemPointSchema,
+} from './kernel-schema.js';
 import {
   duration,
   file,
@@ -30,6 +40,12 @@ import {
 } from './kind.js';
 import { modbusPointSchema, modbusRtuBusSchema, modbusTcpBusSchema } from './modbus-schema.js';
 import { pointBasics } from './point-basics.js';
+import {
+  nmeaPointSchema,
+  serialBinaryPointSchema,
+  serialBusSchema,
+  serialTextPointSchema,
+} from './serial-schema.js';
 import { z } from './zod.js';
 
 export const gatewaySchema = z.strictObject({
@@ -170,11 +186,18 @@ export const brokerSchema = z.strictObject({
 const simulatorBusSchema = z.strictObject({
   driver: z.literal('simulator').describe('Simulated devices: no hardware.'),
 });
-export const busSchema = z.discriminatedUnion('driver', [
+/** The drivers that ship with godwit, by name. */
+export const namedBusSchema = z.discriminatedUnion('driver', [
   modbusRtuBusSchema,
   modbusTcpBusSchema,
+  serialBusSchema,
+  gpioBusSchema,
+  onewireBusSchema,
+  iioBusSchema,
+  systemBusSchema,
   simulatorBusSchema,
 ]);
+export const busSchema = z.union([namedBusSchema, driverFileBusSchema]);
 
 /** A point of the simulator: a wave with noise, now and then silent. */
 export const simulatorPointSchema = z.strictObject({
@@ -199,7 +222,18 @@ export const simulatorPointSchema = z.strictObject({
   ...pointBasics,
 });
 
-export const pointSchema = z.union([modbusPointSchema, simulatorPointSchema]);
+export const pointSchema = z.union([
+  modbusPointSchema,
+  simulatorPointSchema,
+  serialTextPointSchema,
+  serialBinaryPointSchema,
+  nmeaPointSchema,
+  gpioPointSchema,
+  onewirePointSchema,
+  iioPointSchema,
+  systemPointSchema,
+  driverFilePointSchema,
+]);
 
 export const deviceSchema = z.strictObject({
   bus: text('the name of a bus').describe('The bus it is on: a key of buses.'),
@@ -207,6 +241,7 @@ export const deviceSchema = z.strictObject({
   poll: duration(10, 366 * 86_400_000)
     .prefault('1s')
     .describe('How often its points are read, unless they say otherwise.'),
+  options: options.optional().describe('Handed to a driver of your own, which checks it.'),
   points: z.record(identifier, pointSchema).describe('What is read, by name.'),
 });
 
@@ -413,9 +448,21 @@ export type GatewayConfig = Config['gateway'];
 export type JournalConfig = Config['journal'];
 export type BrokerConfig = Config['broker'];
 export type BusConfig = z.output<typeof busSchema>;
+export type NamedBusConfig = z.output<typeof namedBusSchema>;
+export type SerialBusConfig = z.output<typeof serialBusSchema>;
+export type GpioBusConfig = z.output<typeof gpioBusSchema>;
+export type DriverFileBusConfig = z.output<typeof driverFileBusSchema>;
 export type DeviceConfig = z.output<typeof deviceSchema>;
 export type ModbusPointConfig = z.output<typeof modbusPointSchema>;
 export type SimulatorPointConfig = z.output<typeof simulatorPointSchema>;
+export type SerialTextPointConfig = z.output<typeof serialTextPointSchema>;
+export type SerialBinaryPointConfig = z.output<typeof serialBinaryPointSchema>;
+export type NmeaPointConfig = z.output<typeof nmeaPointSchema>;
+export type GpioPointConfig = z.output<typeof gpioPointSchema>;
+export type OnewirePointConfig = z.output<typeof onewirePointSchema>;
+export type IioPointConfig = z.output<typeof iioPointSchema>;
+export type SystemPointConfig = z.output<typeof systemPointSchema>;
+export type DriverFilePointConfig = z.output<typeof driverFilePointSchema>;
 export type PointConfig = DeviceConfig['points'][string];
 export type MappingConfig = z.output<typeof mappingSchema>;
 export type BridgeConfig = z.output<typeof bridgeSchema>;

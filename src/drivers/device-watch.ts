@@ -47,6 +47,11 @@ export class DeviceWatch {
   /** The device answered a poll with these readings. */
   answered(readings: readonly Reading[]): void {
     this.polls += 1;
+    this.told(readings);
+  }
+
+  /** The device said this by itself, between polls. */
+  told(readings: readonly Reading[]): void {
     this.#online();
     const fresh = readings.filter(
       ({ point, quality, reason }) => quality === 'good' || this.#bad.get(point)?.reason !== reason,

@@ -34,7 +34,7 @@ devices:
     ],
     [
       on('tcp', 'unti: 1, points: {}'),
-      '4:18: devices.d.unti: found an unknown key, did you mean unit? allowed: bus, unit, poll, points',
+      '4:18: devices.d.unti: found an unknown key, did you mean unit? allowed: bus, unit, poll, options, points',
     ],
     [
       on('tcp', 'unit: 256, points: {}'),

@@ -102,7 +102,7 @@ async function runOnFakeClock(
   const bench = new DriverBench(bus(framing), devices(200), clock, seed);
   const counts = watch(bench, rogue);
   const { config } = bench.context;
-  if (config.driver === 'simulator') throw new Error('not a Modbus bus');
+  if (config.driver !== 'modbus-tcp' && config.driver !== 'modbus-rtu') throw new Error('not a Modbus bus');
   const settings = lineSettings(config, bench.context.random);
   const driver = new ModbusDriver(bench.context, config, { ...settings, open: fakeStream(rogue, clock) });
   await driver.start();
