@@ -1,6 +1,7 @@
 /** Mapping rules against the devices they name and the topics they would make. */
 import { forbiddenInTopic } from './check-topics.js';
 import type { Path } from './config-error.js';
+import { DERIVED } from './derived.js';
 import { didYouMean, shortList } from './nearest.js';
 import { isWild, matcherOf, parsePattern } from './pattern.js';
 import type { Report } from './report.js';
@@ -12,9 +13,11 @@ type Points = ReadonlyMap<string, ReadonlyMap<string, Tree>>;
 
 export function checkMappings(report: Report): void {
   const { tree } = report;
-  const points: Points = new Map(
+  const points = new Map(
     entriesAt(tree, ['devices']).map(([device, node]) => [device, new Map(entriesAt(node, ['points']))]),
   );
+  const derived = entriesAt(tree, ['derived']);
+  if (derived.length > 0) points.set(DERIVED, new Map(derived));
   for (const [index, rule] of itemsAt(tree, ['mappings']).entries()) {
     const path = ['mappings', index];
     checkFrom(report, path, rule, points);

@@ -3,9 +3,10 @@
  * and which bridges carry it; with warnings for what is allowed and probably not meant. `godwit check` prints it.
  */
 import { matches } from '../mqtt/topic.js';
+import { computedPoints, DERIVED } from './derived.js';
 import { matcherOf, parsePattern } from './pattern.js';
 import { exampleValue, sourceOf } from './point-source.js';
-import type { BridgeConfig, Config, DeviceConfig, MappingConfig, PointConfig } from './schema.js';
+import type { BridgeConfig, Config, MappingConfig } from './schema.js';
 import { expandGateway, expandTemplate, parseTemplate, unitLevel } from './template.js';
 
 export { renderReport } from './render-report.js';
@@ -63,9 +64,7 @@ const EXAMPLE_TS = 1732147200123;
 
 export function describeConfig(config: Config): CheckReport {
   const rules = config.mappings.map(ruleOf);
-  const devices = Object.entries(config.devices).map(([name, device]) =>
-    describeDevice(config, rules, name, device),
-  );
+  const devices = knownDevices(config).map((known) => describeDevice(config, rules, known));
   return {
     gateway: config.gateway.id,
     devices,
@@ -79,59 +78,100 @@ function ruleOf(config: MappingConfig, index: number): Rule {
   return { index, config, matchesDevice: matcherOf(device), matchesPoint: matcherOf(point) };
 }
 
-function describeDevice(
-  config: Config,
-  rules: readonly Rule[],
-  name: string,
-  device: DeviceConfig,
-): DeviceReport {
-  const mine = rules.filter((rule) => rule.matchesDevice(name));
+/** A device with what is known of each point before rules are looked at. */
+interface Known {
+  readonly device: string;
+  readonly bus: string;
+  readonly driver: string;
+  readonly unitId?: number;
+  readonly points: ReadonlyMap<string, KnownPoint>;
+}
+
+interface KnownPoint {
+  readonly source: string;
+  readonly unit: string | undefined;
+  readonly pollMs: number;
+  /** A value as JSON has it. */
+  readonly example: string;
+}
+
+function knownDevices(config: Config): Known[] {
+  const known = Object.entries(config.devices).map(
+    ([name, device]): Known => ({
+      device: name,
+      bus: device.bus,
+      driver: config.buses[device.bus]?.driver ?? 'unknown',
+      ...(device.unit === undefined ? {} : { unitId: device.unit }),
+      points: new Map(
+        Object.entries(device.points).map(([point, pointConfig]) => [
+          point,
+          {
+            source: sourceOf(pointConfig),
+            unit: pointConfig.unit,
+            pollMs: pointConfig.poll ?? device.poll,
+            example: exampleValue(pointConfig),
+          },
+        ]),
+      ),
+    }),
+  );
+  return Object.keys(config.derived).length === 0 ? known : [...known, knownDerived(config)];
+}
+
+function knownDerived({ derived, devices }: Config): Known {
+  const computed = computedPoints(derived, devices);
+  const points = computed.map(({ name, config: { expr, unit }, pollMs }): [string, KnownPoint] => [
+    name,
+    { source: expr, unit, pollMs, example: '21.5' },
+  ]);
+  return { device: DERIVED, bus: 'other points', driver: 'computed', points: new Map(points) };
+}
+
+function describeDevice(config: Config, rules: readonly Rule[], known: Known): DeviceReport {
+  const { device, bus, driver, unitId, points } = known;
+  const mine = rules.filter((rule) => rule.matchesDevice(device));
   const groups = new Map<Rule, readonly string[]>();
   const groupOf = (rule: Rule, point: string): readonly string[] => {
     if (rule.config.group === undefined) return [point];
-    const known = groups.get(rule) ?? Object.keys(device.points).filter(rule.matchesPoint);
-    groups.set(rule, known);
-    return known;
+    const together = groups.get(rule) ?? [...points.keys()].filter(rule.matchesPoint);
+    groups.set(rule, together);
+    return together;
   };
-  const points = Object.entries(device.points).map(([point, pointConfig]): PointReport => {
-    const taken = mine.filter((rule) => rule.matchesPoint(point));
-    return {
-      point,
-      source: sourceOf(pointConfig),
-      ...(pointConfig.unit === undefined ? {} : { unit: pointConfig.unit }),
-      pollMs: pointConfig.poll ?? device.poll,
-      publishes: taken.map((rule) => publicationOf(config, rule, name, device, point, groupOf(rule, point))),
-    };
-  });
   return {
-    device: name,
-    bus: device.bus,
-    driver: config.buses[device.bus]?.driver ?? 'unknown',
-    ...(device.unit === undefined ? {} : { unitId: device.unit }),
-    points,
+    device,
+    bus,
+    driver,
+    ...(unitId === undefined ? {} : { unitId }),
+    points: [...points].map(
+      ([point, { source, unit, pollMs }]): PointReport => ({
+        point,
+        source,
+        ...(unit === undefined ? {} : { unit }),
+        pollMs,
+        publishes: mine
+          .filter((rule) => rule.matchesPoint(point))
+          .map((rule) => publicationOf(config, rule, known, point, groupOf(rule, point))),
+      }),
+    ),
   };
 }
 
 function publicationOf(
   config: Config,
   rule: Rule,
-  name: string,
-  device: DeviceConfig,
+  { device, points }: Known,
   point: string,
   together: readonly string[],
 ): Publication {
   const { topic: template, qos, retain, payload, group, report } = rule.config;
-  const pointConfig = device.points[point] as PointConfig;
-  const topic = topicOf(config, template, name, point, pointConfig.unit);
+  const { unit, example } = points.get(point) as KnownPoint;
+  const topic = topicOf(config, template, device, point, unit);
   const grouped = group === 'device';
-  const pollMs = together.reduce(
-    (least, each) => Math.min(least, device.points[each]?.poll ?? device.poll),
-    Number.POSITIVE_INFINITY,
-  );
+  const pollMs = Math.min(...together.map((each) => points.get(each)?.pollMs ?? Infinity));
   return {
     rule: rule.index,
     topic,
-    payload: grouped ? groupExample(device, together) : example(pointConfig, payload),
+    payload: grouped ? groupExample(points, together) : singleExample(example, unit, payload),
     qos,
     retain,
     grouped,
@@ -176,18 +216,15 @@ function carried(
   return [{ bridge, topic: gateway(rule.prefix) + rest, qos: rule.qos ?? qos }];
 }
 
-function example(point: PointConfig, payload: MappingConfig['payload']): string {
-  const value = exampleValue(point);
-  if (payload === 'value') return value;
-  const unit = point.unit === undefined ? '' : `,"unit":${JSON.stringify(point.unit)}`;
-  return `{"ts":${EXAMPLE_TS},"value":${value}${unit}}`;
+function singleExample(value: string, unit: string | undefined, payload: MappingConfig['payload']): string {
+  if (payload === 'value') return value.startsWith('"') ? String(JSON.parse(value)) : value;
+  const shown = unit === undefined ? '' : `,"unit":${JSON.stringify(unit)}`;
+  return `{"ts":${EXAMPLE_TS},"value":${value}${shown}}`;
 }
 
-function groupExample(device: DeviceConfig, points: readonly string[]): string {
-  const shown = points.slice(0, 4).map((point) => {
-    return `${JSON.stringify(point)}:${exampleValue(device.points[point] as PointConfig)}`;
-  });
-  return `{"ts":${EXAMPLE_TS},"values":{${shown.join(',')}${points.length > shown.length ? ',…' : ''}}}`;
+function groupExample(points: Known['points'], together: readonly string[]): string {
+  const shown = together.slice(0, 4).map((point) => `${JSON.stringify(point)}:${points.get(point)?.example}`);
+  return `{"ts":${EXAMPLE_TS},"values":{${shown.join(',')}${together.length > shown.length ? ',…' : ''}}}`;
 }
 
 /** A grouped message is one, however many points it holds. */

@@ -103,10 +103,28 @@ function reportKey(report: Report, mapping: Path, key: string): void {
 /** True where the union had more to say than that nothing fits. */
 function reportUnion(report: Report, issue: Issue & { code: 'invalid_union' }, path: Path): boolean {
   const { tree } = report;
+  const ofMapping = mappingIssues(report, issue, path);
+  if (ofMapping !== undefined) {
+    for (const inner of ofMapping) reportIssue(report, { ...inner, path: [...path, ...inner.path] });
+    return true;
+  }
   const deep = issue.errors.find((issues) => issues.some((inner) => inner.path.length > 0));
   if (deep === undefined || nodeAt(tree, path)?.kind === 'scalar') return false;
   for (const inner of deep) reportIssue(report, { ...inner, path: [...path, ...inner.path] });
   return true;
+}
+
+/** What a mapping that may also be a text lacks as a mapping. */
+function mappingIssues(
+  { tree }: Report,
+  issue: Issue & { code: 'invalid_union' },
+  path: Path,
+): readonly Issue[] | undefined {
+  if (nodeAt(tree, path)?.kind !== 'mapping' || !(schemaAt(tree, path) instanceof z.ZodObject))
+    return undefined;
+  return issue.errors.find(
+    (issues) => !issues.some(({ code, path: at }) => code === 'invalid_type' && at.length === 0),
+  );
 }
 
 /** A bus whose driver is wrong is judged as the one that was probably meant. */

@@ -20,6 +20,15 @@ export class Report {
     this.errors.push(configError(this.file, this.positionOf(path), path, message));
   }
 
+  /** Within a text, `offset` characters on; at its beginning where its place in the file cannot be told. */
+  within(path: Path, offset: number, message: string): void {
+    const node = nodeAt(this.tree, path);
+    const position = this.positionOf(path);
+    const plain = node?.kind === 'scalar' && !node.fromEnvironment && !node.source.includes('\n');
+    const column = position.column + (plain ? offset + (node.quoted ? 1 : 0) : 0);
+    this.errors.push(configError(this.file, { ...position, column }, path, message));
+  }
+
   /** At the key itself. */
   atKey(path: Path, message: string): void {
     const position = nodeAt(this.tree, path)?.keyPosition ?? this.positionOf(path);

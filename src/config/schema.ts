@@ -40,6 +40,7 @@ import {
 } from './kind.js';
 import { modbusPointSchema, modbusRtuBusSchema, modbusTcpBusSchema } from './modbus-schema.js';
 import { pointBasics } from './point-basics.js';
+import { transformKeys } from './point-transform.js';
 import {
   nmeaPointSchema,
   serialBinaryPointSchema,
@@ -245,6 +246,16 @@ export const deviceSchema = z.strictObject({
   points: z.record(identifier, pointSchema).describe('What is read, by name.'),
 });
 
+const EXPRESSION = 'an expression such as meter/voltage * meter/current / 1000';
+
+/** A point that is reckoned from others. */
+export const derivedSchema = z.strictObject({
+  expr: text(EXPRESSION).describe(
+    'Of DEVICE/POINT, numbers, + - * / % ^, comparisons, && || !, cond ? a : b, and functions such as min and round.',
+  ),
+  ...transformKeys,
+});
+
 export const mappingSchema = z.strictObject({
   from: z
     .string({ error: 'DEVICE/POINT, with * as the wildcard' })
@@ -424,6 +435,15 @@ export const configSchema = z.strictObject({
   broker: brokerSchema.prefault({}).describe('The built-in MQTT broker.'),
   buses: z.record(identifier, busSchema).default({}).describe('What devices are wired to, by name.'),
   devices: z.record(identifier, deviceSchema).default({}).describe('What is polled, by name.'),
+  derived: z
+    .record(
+      identifier,
+      z
+        .union([text(EXPRESSION).transform((expr) => ({ expr })), derivedSchema])
+        .register(words, { allowed: `${EXPRESSION}, or a mapping with expr` }),
+    )
+    .default({})
+    .describe('Points that are computed from others, by name: derived/NAME.'),
   mappings: z
     .array(mappingSchema)
     .default([])
@@ -464,5 +484,6 @@ export type IioPointConfig = z.output<typeof iioPointSchema>;
 export type SystemPointConfig = z.output<typeof systemPointSchema>;
 export type DriverFilePointConfig = z.output<typeof driverFilePointSchema>;
 export type PointConfig = DeviceConfig['points'][string];
+export type DerivedConfig = z.output<typeof derivedSchema>;
 export type MappingConfig = z.output<typeof mappingSchema>;
 export type BridgeConfig = z.output<typeof bridgeSchema>;

@@ -5,6 +5,7 @@
  */
 import { checkBridges } from './check-bridges.js';
 import { checkBroker } from './check-broker.js';
+import { checkDerived } from './check-derived.js';
 import { checkDevices } from './check-devices.js';
 import { checkJournal } from './check-journal.js';
 import { checkMappings } from './check-mappings.js';
@@ -14,6 +15,7 @@ export function checkSemantics(report: Report): void {
   checkBroker(report);
   checkJournal(report);
   checkDevices(report);
+  checkDerived(report);
   checkMappings(report);
   checkBridges(report);
 }

@@ -11,6 +11,7 @@ import type { Dial } from '../bridge/transport.js';
 import { Broker } from '../broker/broker.js';
 import type { Transport, TransportUser } from '../broker/transport.js';
 import { brokerWithin } from '../config/check-journal.js';
+import { DERIVED } from '../config/derived.js';
 import type { BridgeSecrets, LoadedConfig } from '../config/load.js';
 import type { BridgeConfig, Config } from '../config/schema.js';
 import type { Clock } from '../core/clock.js';
@@ -273,9 +274,10 @@ export class Gateway {
       state: this.#state === 'running' && journal.state !== 'ok' ? 'degraded' : this.#state,
       since: this.#since,
       clock: { now: this.#clock.wallMs(), trusted: this.#trust.trusted },
-      devices: Object.fromEntries(
-        Object.keys(config.devices).map((name) => [name, this.#deviceSnapshot(name)]),
-      ),
+      devices: Object.fromEntries([
+        ...Object.keys(config.devices).map((name) => [name, this.#deviceSnapshot(name)] as const),
+        ...(Object.keys(config.derived).length === 0 ? [] : [[DERIVED, this.#derivedSnapshot()] as const]),
+      ]),
       buses: Object.fromEntries([...this.#drivers].map(([bus, driver]) => [bus, driver.snapshot()])),
       broker: this.#broker.snapshot(),
       bridges: Object.fromEntries([...this.#bridges].map(([name, bridge]) => [name, bridge.snapshot()])),
@@ -313,6 +315,12 @@ export class Gateway {
       ...counters,
       points: this.#pipeline.points(name),
     };
+  }
+
+  /** Computed points are reckoned whenever the gateway runs. */
+  #derivedSnapshot(): DeviceSnapshot {
+    const points = this.#pipeline.points(DERIVED);
+    return { bus: 'computed', state: 'online', since: this.#since, polls: 0, failures: 0, points };
   }
 
   /** The gateway's own status on its own broker; each bridge tells its server by itself. */
@@ -419,6 +427,7 @@ function mapperOf(config: Config): Mapper {
     gatewayId: config.gateway.id,
     tags: config.gateway.tags,
     devices: config.devices,
+    derived: config.derived,
     mappings: config.mappings,
   });
 }

@@ -36,6 +36,7 @@ export function planChange(before: Config, after: Config, freshFiles: ReadonlySe
     remap:
       !same(before.mappings, after.mappings) ||
       !same(before.devices, after.devices) ||
+      !same(before.derived, after.derived) ||
       !same(before.gateway.tags, after.gateway.tags),
     needsRestart: (['gateway', 'journal', 'broker', 'http', 'log'] as const).filter((section) =>
       section === 'gateway'

@@ -6,12 +6,15 @@
  *
  * Outlets of a rule with `group: device` share a Group per topic.
  */
+import { computedPoints, DERIVED } from '../config/derived.js';
 import { matcherOf, parsePattern } from '../config/pattern.js';
-import type { Config, DeviceConfig, MappingConfig } from '../config/schema.js';
+import type { PointTransform } from '../config/point-transform.js';
+import type { Config, DerivedConfig, MappingConfig } from '../config/schema.js';
 import type { QoS } from '../core/message.js';
 import type { Reading } from '../core/reading.js';
 import type { PayloadFormat, Sample, SampleSet } from '../core/sample.js';
 import { normalInteger } from '../core/scale.js';
+import { Computation } from './computation.js';
 import { Report, type ReportPolicy } from './report.js';
 import { Unfit } from './step.js';
 import { renderTopic } from './topic-template.js';
@@ -21,6 +24,7 @@ export interface MappingConfigs {
   readonly gatewayId: string;
   readonly tags: { readonly [name: string]: string };
   readonly devices: Config['devices'];
+  readonly derived?: { readonly [name: string]: DerivedConfig };
   readonly mappings: readonly MappingConfig[];
 }
 
@@ -29,12 +33,12 @@ const STALE_POLLS = 3;
 
 export class DevicePlan {
   readonly points: ReadonlyMap<string, PointPlan>;
-  readonly groups: readonly Group[];
+  readonly groups: Iterable<Group>;
   readonly latest = new Map<string, Sample>();
   /** A lower bound of when a point is stale or an outlet must speak; readings only ever lower it, `tick` renews it. */
   deadlineMs = Infinity;
 
-  constructor(points: ReadonlyMap<string, PointPlan>, groups: readonly Group[]) {
+  constructor(points: ReadonlyMap<string, PointPlan>, groups: Iterable<Group>) {
     this.points = points;
     this.groups = groups;
   }
@@ -46,7 +50,7 @@ export class PointPlan {
   readonly staleAfterMs: number;
   /** No sooner after a reading has this point anything to say by time alone. */
   readonly quietMs: number;
-  readonly #device: string;
+  readonly device: string;
   readonly #unit: string | undefined;
   readonly #transform: Transform | undefined;
   sample: Sample | undefined;
@@ -54,15 +58,23 @@ export class PointPlan {
   /** Which poll the sample is from: groups never mix two. */
   poll = 0;
 
-  constructor(device: string, name: string, config: DeviceConfig, outlets: readonly Outlet[]) {
-    const point = config.points[name] as DeviceConfig['points'][string];
+  /** What is computed from it. */
+  computations: Computation[] = [];
+
+  constructor(
+    device: string,
+    name: string,
+    config: PointTransform,
+    staleAfterMs: number,
+    outlets: readonly Outlet[],
+  ) {
     this.name = name;
     this.outlets = outlets;
-    this.staleAfterMs = STALE_POLLS * (point.poll ?? config.poll);
+    this.staleAfterMs = staleAfterMs;
     this.quietMs = Math.min(this.staleAfterMs, ...outlets.map((outlet) => outlet.report.latestMs));
-    this.#device = device;
-    this.#unit = point.unit;
-    this.#transform = makeTransform(point);
+    this.device = device;
+    this.#unit = config.unit;
+    this.#transform = makeTransform(config);
   }
 
   /** Undefined where there is nothing to tell yet: the first count of a rate. */
@@ -87,7 +99,7 @@ export class PointPlan {
     }
     if (quality === 'bad') this.#transform?.interrupted();
     return {
-      device: this.#device,
+      device: this.device,
       point: this.name,
       unit: this.#unit,
       value: quality === 'bad' ? null : value,
@@ -170,43 +182,105 @@ export class Group {
 
 export function planDevices(configs: MappingConfigs): Map<string, DevicePlan> {
   const plans = new Map<string, DevicePlan>();
-  const rules = configs.mappings.map((rule) => {
-    const { device, point } = parsePattern(rule.from) ?? { device: '', point: '' };
-    return { rule, takesDevice: matcherOf(device), takesPoint: matcherOf(point), report: readReport(rule) };
-  });
+  const rules = configs.mappings.map(readRule);
   for (const [device, config] of Object.entries(configs.devices)) {
-    const groups = new Map<string, Group>();
     const points = new Map<string, PointPlan>();
+    const outlets = new OutletMaker(configs, rules, device);
     for (const [point, pointConfig] of Object.entries(config.points)) {
-      const outlets: Outlet[] = [];
-      for (const [index, { rule, takesDevice, takesPoint, report }] of rules.entries()) {
-        if (!takesDevice(device) || !takesPoint(point)) continue;
-        const destination: Destination = {
-          topic: renderTopic(rule.topic, {
-            gateway: configs.gatewayId,
-            device,
-            point,
-            unit: pointConfig.unit,
-            tags: configs.tags,
-          }),
-          qos: rule.qos,
-          retain: rule.retain,
-          format: { kind: rule.payload },
-          grouped: rule.group === 'device',
-        };
-        let group: Group | undefined;
-        if (destination.grouped) {
-          const key = `${index} ${destination.topic}`;
-          group = groups.get(key) ?? new Group(destination);
-          groups.set(key, group);
-        }
-        outlets.push(new Outlet(destination, { ...report, pollMs: pointConfig.poll ?? config.poll }, group));
-      }
-      points.set(point, new PointPlan(device, point, config, outlets));
+      const pollMs = pointConfig.poll ?? config.poll;
+      const made = outlets.of(point, pointConfig.unit, pollMs);
+      points.set(point, new PointPlan(device, point, pointConfig, STALE_POLLS * pollMs, made));
     }
-    plans.set(device, new DevicePlan(points, [...groups.values()]));
+    plans.set(device, new DevicePlan(points, outlets.groups));
   }
+  planDerived(configs, rules, plans);
   return plans;
+}
+
+/** Computed points are the points of a device of their own, and are stale when one of their inputs is. */
+function planDerived(configs: MappingConfigs, rules: readonly Rule[], plans: Map<string, DevicePlan>): void {
+  const { derived = {} } = configs;
+  const outlets = new OutletMaker(configs, rules, DERIVED);
+  const points = new Map<string, PointPlan>();
+  const plan = new DevicePlan(points, outlets.groups);
+  const computations = new Map(
+    computedPoints(derived, configs.devices).map((computed) => {
+      const { name, config, pollMs } = computed;
+      const point = new PointPlan(DERIVED, name, config, Infinity, outlets.of(name, config.unit, pollMs));
+      points.set(name, point);
+      return [name, new Computation(computed, plan, point)] as const;
+    }),
+  );
+  if (points.size === 0) return;
+  plans.set(DERIVED, plan);
+  for (const computation of computations.values()) computation.connect(plans);
+}
+
+interface Rule {
+  readonly index: number;
+  readonly config: MappingConfig;
+  readonly takesDevice: (name: string) => boolean;
+  readonly takesPoint: (name: string) => boolean;
+  readonly report: Omit<ReportPolicy, 'pollMs'>;
+}
+
+function readRule(config: MappingConfig, index: number): Rule {
+  const { device, point } = parsePattern(config.from) ?? { device: '', point: '' };
+  return {
+    index,
+    config,
+    takesDevice: matcherOf(device),
+    takesPoint: matcherOf(point),
+    report: readReport(config),
+  };
+}
+
+/** Makes the outlets of one device's points; those that leave together share a Group. */
+class OutletMaker {
+  readonly #configs: MappingConfigs;
+  readonly #rules: readonly Rule[];
+  readonly #device: string;
+  readonly #groups = new Map<string, Group>();
+
+  constructor(configs: MappingConfigs, rules: readonly Rule[], device: string) {
+    this.#configs = configs;
+    this.#rules = rules.filter((rule) => rule.takesDevice(device));
+    this.#device = device;
+  }
+
+  /** Of the outlets made so far, and those made later. */
+  get groups(): Iterable<Group> {
+    return { [Symbol.iterator]: () => this.#groups.values() };
+  }
+
+  of(point: string, unit: string | undefined, pollMs: number): Outlet[] {
+    return this.#rules
+      .filter((rule) => rule.takesPoint(point))
+      .map((rule) => {
+        const destination = this.#destination(rule.config, point, unit);
+        const group = destination.grouped ? this.#group(rule, destination) : undefined;
+        return new Outlet(destination, { ...rule.report, pollMs }, group);
+      });
+  }
+
+  #destination(rule: MappingConfig, point: string, unit: string | undefined): Destination {
+    const { gatewayId: gateway, tags } = this.#configs;
+    const names = { gateway, device: this.#device, point, tags };
+    return {
+      topic: renderTopic(rule.topic, unit === undefined ? names : { ...names, unit }),
+      qos: rule.qos,
+      retain: rule.retain,
+      format: { kind: rule.payload },
+      grouped: rule.group === 'device',
+    };
+  }
+
+  #group(rule: Rule, destination: Destination): Group {
+    const key = `${rule.index} ${destination.topic}`;
+    const group = this.#groups.get(key) ?? new Group(destination);
+    this.#groups.set(key, group);
+    return group;
+  }
 }
 
 function readReport(rule: MappingConfig): Omit<ReportPolicy, 'pollMs'> {

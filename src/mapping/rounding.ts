@@ -11,11 +11,12 @@ const DIGITS = 14;
 const POWERS: readonly number[] = Array.from({ length: 23 }, (_, places) => Number(`1e${places}`));
 
 export function withoutDust(value: number): number {
-  if (Number.isInteger(value) || !Number.isFinite(value)) return value;
+  // Adding 0 turns a negative zero into zero.
+  if (Number.isInteger(value) || !Number.isFinite(value)) return value + 0;
   const places = DIGITS - 1 - Math.floor(Math.log10(Math.abs(value)));
   const power = POWERS[Math.max(places, 0)];
   if (power === undefined) return Number(value.toPrecision(DIGITS));
-  return Math.round(value * power) / power;
+  return Math.round(value * power) / power + 0;
 }
 
 /** Halves go away from zero, as on paper. `resolution` is more than 0. */
