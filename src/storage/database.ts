@@ -12,6 +12,9 @@ export type Statement<Values extends unknown[] = unknown[], Row = unknown> = Sql
 
 export type Durability = 'power-loss' | 'process-crash';
 
+/** The pragma's number for what syncs each commit. */
+export const SYNCHRONOUS_FULL = 2;
+
 /** Another process is given this long to let go: it may be ending. */
 const BUSY_WAIT_MS = 500;
 /** Records are written once and read once: a cache holds little but the tables' roots. */
@@ -30,7 +33,7 @@ export function openDatabase(path: string, durability: Durability, walBytesMax: 
       database,
       'synchronous',
       durability === 'power-loss' ? 'FULL' : 'NORMAL',
-      durability === 'power-loss' ? 2 : 1,
+      durability === 'power-loss' ? SYNCHRONOUS_FULL : 1,
     );
     set(database, 'journal_size_limit', String(walBytesMax), walBytesMax);
     set(database, 'temp_store', 'MEMORY', 2);
@@ -82,7 +85,9 @@ export class DatabaseGauge {
   readonly pageBytes: number;
   readonly #pages: Statement<[], number>;
   readonly #free: Statement<[], number>;
-  readonly #wal: Statement<[], { readonly log: number; readonly checkpointed: number }>;
+  readonly #wal: Statement<[], WalState>;
+  #pagesNow: number | undefined;
+  #freeNow: number | undefined;
 
   constructor(database: Database) {
     this.pageBytes = numberPragma(database, 'page_size');
@@ -92,18 +97,32 @@ export class DatabaseGauge {
   }
 
   get pages(): number {
-    return this.#pages.get() ?? 0;
+    this.#pagesNow ??= this.#pages.get() ?? 0;
+    return this.#pagesNow;
   }
 
   get freePages(): number {
-    return this.#free.get() ?? 0;
+    this.#freeNow ??= this.#free.get() ?? 0;
+    return this.#freeNow;
   }
 
-  /** Bytes in the WAL that are not in the database file yet. */
-  get walBytes(): number {
-    const state = this.#wal.get();
-    return state === undefined ? 0 : (state.log - state.checkpointed) * this.pageBytes;
+  /** Something was written, or taken back: nobody else writes, so only then are both asked for again. */
+  changed(): void {
+    this.#pagesNow = undefined;
+    this.#freeNow = undefined;
   }
+
+  wal(): WalState {
+    const { log, checkpointed } = this.#wal.get() ?? { log: 0, checkpointed: 0 };
+    // -1: there is none yet.
+    return { log: Math.max(0, log), checkpointed: Math.max(0, checkpointed) };
+  }
+}
+
+/** Frames in the WAL, and how many of them are in the database file already. */
+interface WalState {
+  readonly log: number;
+  readonly checkpointed: number;
 }
 
 /** The code of a fault that SQLite reported, undefined for any other fault. */

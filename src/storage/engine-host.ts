@@ -23,24 +23,39 @@ export class EngineHost {
   readonly #path: string;
   readonly #engine: Engine;
   readonly opened: Opened;
+  #figures: News;
 
   constructor(options: OpeningOptions) {
     const { engine, opened } = openJournal(options);
     this.#path = options.path;
     this.#engine = engine;
     this.opened = opened;
+    this.#figures = figuresOf(opened.news);
   }
 
   /** A disk that fails is an outcome; a database found damaged is a fault: it ends the process and the next start repairs. */
   commit(batch: Batch, wallMs: number): CommitOutcome {
     try {
       this.#engine.commit(batch, wallMs);
-      return { ok: true, head: this.#engine.head, batch, news: this.#engine.news() };
     } catch (fault) {
       this.#throwDamage(fault);
       const code = sqliteCode(fault);
       if (code === undefined) throw fault;
       return { ok: false, code, reason: reasonOf(fault), batch };
+    }
+    return { ok: true, head: this.#engine.head, batch, news: this.#newsOfCommit() };
+  }
+
+  /** What is durable is so, though its figures cannot be read just now: those from before are told again. */
+  #newsOfCommit(): News {
+    try {
+      const news = this.#engine.news();
+      this.#figures = figuresOf(news);
+      return news;
+    } catch (fault) {
+      this.#throwDamage(fault);
+      if (sqliteCode(fault) === undefined) throw fault;
+      return this.#figures;
     }
   }
 
@@ -77,7 +92,8 @@ export class EngineHost {
   /** A slice of idle work. True: call again soon. News where something changed. */
   idle(wallMs: number): { readonly more: boolean; readonly news?: News } {
     try {
-      this.#engine.checkpoint(false);
+      this.#engine.checkpoint('due');
+      this.#engine.prepareWal();
       if (!this.#engine.needsMaintenance()) return { more: false };
       const more = this.#engine.maintain(wallMs);
       return { more, news: this.#engine.news() };
@@ -89,10 +105,10 @@ export class EngineHost {
     }
   }
 
-  /** Moves the whole WAL into the database: there is time. */
+  /** Moves the WAL into the database: there is time. */
   rest(): void {
     try {
-      this.#engine.checkpoint(true);
+      this.#engine.checkpoint('rest');
     } catch (fault) {
       this.#throwDamage(fault);
       if (sqliteCode(fault) === undefined) throw fault;
@@ -126,4 +142,9 @@ export class EngineHost {
       { cause: fault },
     );
   }
+}
+
+/** Without what is told only once. */
+function figuresOf({ bytes, records, oldestMs, newestMs, full }: News): News {
+  return { bytes, records, oldestMs, newestMs, full, evicted: [] };
 }

@@ -7,7 +7,7 @@ import { crc32 } from 'node:zlib';
 import { reasonOf } from '../core/error.js';
 import { applyOperations, type Batch, type ChunkSpan, type Operations } from './batch.js';
 import { ByteWriter } from './byte-writer.js';
-import { type Database, DatabaseGauge, type Statement } from './database.js';
+import { type Database, DatabaseGauge, numberPragma, type Statement, SYNCHRONOUS_FULL } from './database.js';
 import { Inspection } from './inspection.js';
 import { LossTable } from './loss-table.js';
 import type { Recount } from './recount.js';
@@ -25,15 +25,20 @@ import type {
   SpoolAnswer,
   SpoolRequest,
 } from './transport.js';
+import { WalFile } from './wal-file.js';
 
 /** Rows that one read passes by before commits get their turn. */
 const SCAN_ROWS_MAX = 2000;
+/** So many times what it should have, and the WAL takes nothing more. */
+const WAL_LIMITS_MAX = 4;
 
 export class Engine implements Operations {
   readonly #database: Database;
   readonly #limits: RetentionLimits;
   readonly #sql: Sql;
   readonly #gauge: DatabaseGauge;
+  readonly #wal: WalFile;
+  readonly #syncsCommits: boolean;
   readonly #losses: LossTable;
   readonly #retention: Retention;
   readonly #spool: SpoolTable;
@@ -56,9 +61,19 @@ export class Engine implements Operations {
     this.#limits = limits;
     this.#sql = prepare(database);
     this.#gauge = new DatabaseGauge(database);
+    this.#wal = new WalFile(limits.path, this.#gauge, limits.walBytesMax);
+    this.#wal.look();
+    this.#syncsCommits = numberPragma(database, 'synchronous') === SYNCHRONOUS_FULL;
     this.#losses = new LossTable(database);
     this.#spool = new SpoolTable(database);
-    this.#retention = new Retention(database, this.#gauge, this.#losses, limits, () => this.#spool.bytes);
+    this.#retention = new Retention(
+      database,
+      this.#gauge,
+      this.#wal,
+      this.#losses,
+      limits,
+      () => this.#spool.bytes,
+    );
     this.#inspection = new Inspection(database);
     this.#retention.beforeChange = (first) => this.#countEarly(first);
     const last = this.#sql.lastChunk.get();
@@ -119,7 +134,10 @@ export class Engine implements Operations {
     const newestBefore = this.#newestMs;
     const bytes =
       batch.chunks.reduce((sum, chunk) => sum + chunk.end - chunk.start, 0) + batch.operationsBytes;
-    this.#sql.begin.run();
+    // Where frames cannot be moved, the WAL would grow for ever: better nothing is taken any more, and said so.
+    if (this.#wal.unmovedBytes > WAL_LIMITS_MAX * this.#limits.walBytesMax) this.checkpoint('due');
+    const startedMs = performance.now();
+    this.#begin();
     try {
       this.#losses.begin(wallMs);
       const { spool } = batch;
@@ -137,15 +155,31 @@ export class Engine implements Operations {
     } catch (fault) {
       this.#head = headBefore;
       this.#newestMs = newestBefore;
-      if (this.#database.inTransaction) this.#sql.rollback.run();
-      this.#losses.rollback();
-      this.#spool.rollback();
-      this.#retention.rollback();
+      this.#takeBack();
       throw fault;
     }
+    this.#wal.committed(startedMs, performance.now());
+    this.#gauge.changed();
     this.#losses.committed();
     this.#spool.committed();
     this.#retention.committed();
+  }
+
+  #begin(): void {
+    // The last one could be neither committed nor rolled back.
+    if (this.#database.inTransaction) this.#sql.rollback.run();
+    this.#sql.begin.run();
+  }
+
+  #takeBack(): void {
+    try {
+      if (this.#database.inTransaction) this.#sql.rollback.run();
+    } finally {
+      this.#gauge.changed();
+      this.#losses.rollback();
+      this.#spool.rollback();
+      this.#retention.rollback();
+    }
   }
 
   inspect(request: InspectRequest): InspectAnswer {
@@ -214,7 +248,7 @@ export class Engine implements Operations {
 
   /** One slice of the work that nobody waits for. True: there is more. */
   maintain(wallMs: number): boolean {
-    this.#sql.begin.run();
+    this.#begin();
     let more: boolean;
     try {
       this.#losses.begin(wallMs);
@@ -222,11 +256,10 @@ export class Engine implements Operations {
       more = this.#retention.trimSlice(this.#ageMs);
       this.#sql.commit.run();
     } catch (fault) {
-      if (this.#database.inTransaction) this.#sql.rollback.run();
-      this.#losses.rollback();
-      this.#retention.rollback();
+      this.#takeBack();
       throw fault;
     }
+    this.#gauge.changed();
     this.#losses.committed();
     this.#retention.committed();
     this.#damaged = [];
@@ -238,19 +271,35 @@ export class Engine implements Operations {
     return this.#damaged.length > 0 || this.#retention.isDue(this.#ageMs);
   }
 
-  /** Moves the WAL into the database once it is larger than it should be; `all` also gives its space back. */
-  checkpoint(all: boolean): void {
-    if (all) this.#database.pragma('wal_checkpoint(TRUNCATE)');
-    else if (this.#gauge.walBytes > this.#limits.walBytesMax)
-      this.#database.pragma('wal_checkpoint(PASSIVE)');
+  /**
+   * Moves the WAL into the database once it is larger than it should be, or, with time for it, once it is worth the
+   * while; `closing`: all of it, and its file goes.
+   */
+  checkpoint(when: 'due' | 'rest' | 'closing'): void {
+    if (when === 'closing') {
+      this.#database.pragma('wal_checkpoint(TRUNCATE)');
+      return;
+    }
+    const { walBytesMax } = this.#limits;
+    this.#wal.look();
+    if (this.#wal.unmovedBytes <= (when === 'due' ? walBytesMax : walBytesMax / 16)) return;
+    this.#database.pragma('wal_checkpoint(PASSIVE)');
+    this.#wal.look();
   }
 
+  /** Time that nobody waits for: room for the commits to come. */
+  prepareWal(): void {
+    if (this.#syncsCommits) this.#wal.extend();
+  }
+
+  /** What can fail comes first: what is told is told once. */
   news(): News {
+    const figures = this.#retention.figures(this.#head);
     const losses = this.#losses.takeChanged();
     const tellDamage = !this.#damageTold && this.#damage.length > 0;
     this.#damageTold = true;
     return {
-      ...this.#retention.figures(this.#head),
+      ...figures,
       newestMs: this.#newestMs,
       evicted: this.#losses.takeEvicted(),
       ...losses,
@@ -269,7 +318,7 @@ export class Engine implements Operations {
 
   close(): string | undefined {
     try {
-      this.checkpoint(true);
+      this.checkpoint('closing');
       return undefined;
     } catch (fault) {
       return reasonOf(fault);

@@ -40,6 +40,7 @@ export class LossTable {
   #evictedNow = new Map<string, number>();
   #nowMs = 0;
   #rowCount: number;
+  #rowCountBefore = 0;
   #toldId: number;
   #toldIdBefore: number;
   #changed = true;
@@ -61,6 +62,7 @@ export class LossTable {
     this.#changedNow = false;
     this.#newestBefore = undefined;
     this.#toldIdBefore = this.#toldId;
+    this.#rowCountBefore = this.#rowCount;
   }
 
   add(loss: Loss): void {
@@ -111,21 +113,21 @@ export class LossTable {
 
   rollback(): void {
     this.#toldId = this.#toldIdBefore;
-    if (this.#newestBefore === undefined) return;
-    this.#newest = this.#newestBefore;
-    this.#rowCount = this.#sql.rows.get()?.rows ?? 0;
+    this.#rowCount = this.#rowCountBefore;
+    if (this.#newestBefore !== undefined) this.#newest = this.#newestBefore;
   }
 
   /** What there is to tell of losses, if it changed and was not told just now. */
   takeChanged(): LossNews | undefined {
     if (!this.#changed || Math.abs(this.#nowMs - this.#toldAtMs) < TELL_EVERY_MS) return undefined;
-    this.#changed = false;
-    this.#toldAtMs = this.#nowMs;
-    return {
+    const news = {
       losses: this.#recent().map(({ id: _, ...loss }) => loss),
       untold: this.#sql.untold.all(this.#toldId, LOSSES_TOLD_MAX).map(read),
       lost: this.#sql.totals.all(),
     };
+    this.#changed = false;
+    this.#toldAtMs = this.#nowMs;
+    return news;
   }
 
   takeEvicted(): readonly (readonly [string, number])[] {

@@ -10,7 +10,6 @@
  * Records under way are never taken. A chunk of which something must stay is rewritten with the rest marked as
  * gone, so that offsets keep their meaning. All of it happens inside the caller's transaction.
  */
-import { statSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import type { Route } from '../core/route.js';
 import type { Database, DatabaseGauge } from './database.js';
@@ -19,6 +18,7 @@ import { floorsJson, type LaneFloor, loadFloors, needsSome, type RowSpan } from 
 import type { LossTable } from './loss-table.js';
 import { Thinning } from './thinning.js';
 import type { News } from './transport.js';
+import type { WalFile } from './wal-file.js';
 
 export interface RetentionLimits {
   readonly path: string;
@@ -62,6 +62,7 @@ export class Retention {
   readonly #losses: LossTable;
   readonly #limits: RetentionLimits;
   readonly #gauge: DatabaseGauge;
+  readonly #wal: WalFile;
   readonly #pagesMax: number;
   /** What the messages for kept sessions take of the file: no part of what the journal may have. */
   readonly #sessionsBytes: () => number;
@@ -89,6 +90,7 @@ export class Retention {
   constructor(
     database: Database,
     gauge: DatabaseGauge,
+    wal: WalFile,
     losses: LossTable,
     limits: RetentionLimits,
     sessionsBytes: () => number,
@@ -98,6 +100,7 @@ export class Retention {
     this.#losses = losses;
     this.#limits = limits;
     this.#gauge = gauge;
+    this.#wal = wal;
     this.#pagesMax = Math.max(128, Math.floor(limits.databaseBytesMax / gauge.pageBytes));
     this.#pagesReserved = Math.max(32, Math.ceil(limits.reserveBytes / gauge.pageBytes));
     this.#sql = prepare(database);
@@ -190,19 +193,19 @@ export class Retention {
   }
 
   rollback(): void {
-    this.#thinning?.rollback();
     this.#removed = this.#removedBefore;
     this.#oldestMs = undefined;
     this.#nothingDelivered = false;
     // What was taken is there again.
     Object.assign(this.#cursors, { aged: 0, delivered: 0, normal: 0, high: 0 });
+    this.#thinning?.rollback();
   }
 
   figures(head: number): Pick<News, 'bytes' | 'records' | 'oldestMs' | 'full'> {
     if (this.#oldestMs === undefined || this.#oldestMs === null)
       this.#oldestMs = this.#sql.oldest.get()?.from_ms ?? null;
     return {
-      bytes: this.#gauge.pages * this.#gauge.pageBytes + this.#walBytes(),
+      bytes: this.#gauge.pages * this.#gauge.pageBytes + this.#wal.bytes,
       records: head - this.#removed,
       oldestMs: this.#oldestMs,
       full: this.#full,
@@ -249,10 +252,6 @@ export class Retention {
     if (pages === this.#pagesLimit) return;
     this.#pagesLimit = pages;
     this.#database.pragma(`max_page_count = ${pages}`);
-  }
-
-  #walBytes(): number {
-    return statSync(`${this.#limits.path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
   }
 
   /**
@@ -392,6 +391,7 @@ export class Retention {
     if (!this.#isTooLarge() || this.#gauge.freePages === 0) return false;
     const pages = this.#gauge.pages;
     this.#database.pragma(`incremental_vacuum(${VACUUM_PAGES})`);
+    this.#gauge.changed();
     this.#pagesLimit = 0;
     this.#limitPages();
     return this.#gauge.pages < pages;
@@ -404,6 +404,7 @@ export class Retention {
   }
 
   #countRemoved(count: number): void {
+    this.#gauge.changed();
     this.#removed += count;
     this.#sql.saveRemoved.run(String(this.#removed));
   }

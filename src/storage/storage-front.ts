@@ -18,6 +18,7 @@ import { type Account, accountsOf } from './account.js';
 import { AgeClock } from './age-clock.js';
 import type { Batch } from './batch.js';
 import { Dictionary } from './dictionary.js';
+import { DiskState, RETRY_DELAY_MS_MAX } from './disk-state.js';
 import { FormingBatch } from './forming-batch.js';
 import { type HistoryRange, type HistorySlice, historyOf } from './history.js';
 import { LedgerBook } from './ledger-book.js';
@@ -44,8 +45,6 @@ import type { CommitOutcome, InspectAnswer, InspectRequest, News, Opened, Transp
 const ROOMS_KEPT = 3;
 const ROOM_BYTES_MAX = 2 * 1024 * 1024;
 
-const RETRY_DELAY_MS_MIN = 250;
-const RETRY_DELAY_MS_MAX = 5000;
 /** A stop waits this long for the last commit; systemd gives the whole process ten seconds. */
 const STOP_WAIT_MS_MAX = 5000;
 
@@ -76,11 +75,11 @@ export class StorageFront implements Storage {
   readonly #rooms: ArrayBuffer[] = [];
   readonly #dictionary = new Dictionary((id, text) => this.#forming.texts.push([id, text]));
   readonly #sessions: SessionFront;
+  readonly #disk: DiskState;
   #forming = new FormingBatch(1);
   /** Full batches that wait for their turn; more than one only while the disk is slower than the door. */
   #sealed: { readonly formed: FormingBatch; readonly batch: Batch }[] = [];
   #committing: FormingBatch | undefined;
-  #sentAtMs = 0;
   /** Bytes of Records, and of messages for sessions, in all batches but the forming one. */
   #bytesWaiting = 0;
   #spoolBytesWaiting = 0;
@@ -96,7 +95,7 @@ export class StorageFront implements Storage {
   #untold: readonly UntoldLoss[] = [];
   #lost: readonly LostTotal[] = [];
   #damage: JournalSnapshot['damage'] = [];
-  #failing: { readonly sinceMs: number; tries: number; reason: string; timer: Timer | undefined } | undefined;
+  #retry: Timer | undefined;
   #readFails = false;
   #commits = 0;
   #commitMs = 0;
@@ -107,12 +106,13 @@ export class StorageFront implements Storage {
     this.#options = options;
     this.#transport = transport;
     const { limits, log, clock, path } = options;
+    this.#disk = new DiskState(path, log, clock);
     this.#sessions = new SessionFront({
       bytesMax: limits.sessionsBytesMax,
       bufferBytesMax: limits.spoolBufferBytesMax,
       forming: () => this.#forming,
       bytesWaiting: () => this.#spoolBytesWaiting,
-      failing: () => this.#failing !== undefined,
+      failing: () => this.#disk.failing,
       touch: (urgent) => {
         this.#forming.touched = true;
         this.#wake(urgent);
@@ -150,8 +150,7 @@ export class StorageFront implements Storage {
     this.#state = 'stopping';
     this.#flush();
     await this.#drained();
-    this.#delay?.cancel();
-    this.#failing?.timer?.cancel();
+    this.#cancelTimers();
     this.#state = 'closed';
     const unsaved = this.#committing !== undefined || this.#sealed.length > 0;
     await this.#transport.close();
@@ -346,10 +345,10 @@ export class StorageFront implements Storage {
 
   snapshot(): JournalSnapshot {
     const news = this.#news;
-    const failing = this.#failing;
-    const reason = failing?.reason ?? (this.#isFull() ? this.#whyFull() : undefined);
+    const { failing } = this.#disk;
+    const reason = this.#disk.reason ?? (this.#isFull() ? this.#whyFull() : undefined);
     return {
-      state: failing !== undefined ? 'failing' : this.#isFull() ? 'full' : 'ok',
+      state: failing ? 'failing' : this.#isFull() ? 'full' : 'ok',
       ...(reason !== undefined && { reason }),
       path: this.#options.path,
       bytes: news?.bytes ?? 0,
@@ -373,8 +372,7 @@ export class StorageFront implements Storage {
   /** Forgets what was not committed, as a crash would; nothing is called back. */
   protected forget(): void {
     this.#state = 'closed';
-    this.#delay?.cancel();
-    this.#failing?.timer?.cancel();
+    this.#cancelTimers();
     this.#sealed = [];
     this.#committing = undefined;
     this.#forming = new FormingBatch(0);
@@ -487,7 +485,7 @@ export class StorageFront implements Storage {
 
   #send(batch: Batch): void {
     const { clock } = this.#options;
-    this.#sentAtMs = clock.monotonicMs();
+    this.#disk.sent();
     const trusted = this.#options.clockTrusted?.() ?? true;
     const ageMs = this.#ageClock.now(clock.wallMs(), clock.monotonicMs(), trusted);
     const dated = ageMs === undefined ? batch : { ...batch, ageMs };
@@ -505,8 +503,7 @@ export class StorageFront implements Storage {
     this.#bytesWaiting -= batch.recordsBytes;
     this.#spoolBytesWaiting -= batch.spoolBytes;
     this.#commits += 1;
-    this.#commitMs = this.#options.clock.monotonicMs() - this.#sentAtMs;
-    this.#recovered();
+    this.#commitMs = this.#disk.done();
     this.#keepRoom(outcome.batch.records);
     const moved = outcome.head !== this.#head;
     this.#head = outcome.head;
@@ -525,25 +522,14 @@ export class StorageFront implements Storage {
   }
 
   #failed(code: string, reason: string, batch: Batch): void {
-    const { clock, log, path } = this.#options;
     if (this.#state === 'closed') return;
-    if (this.#failing === undefined) {
-      this.#failing = { sinceMs: clock.monotonicMs(), tries: 0, reason, timer: undefined };
-      log.error({ path, code, reason }, 'Journal cannot be written; nothing is acknowledged until it can');
-    }
-    const failing = this.#failing;
-    failing.reason = reason;
-    const delayMs = Math.min(RETRY_DELAY_MS_MAX, RETRY_DELAY_MS_MIN * 2 ** failing.tries);
-    failing.tries = Math.min(failing.tries + 1, 16);
-    failing.timer = clock.at(clock.monotonicMs() + delayMs, () => this.#send(batch));
+    this.#retry = this.#options.clock.at(this.#disk.failed(code, reason), () => this.#send(batch));
   }
 
-  #recovered(): void {
-    const failing = this.#failing;
-    if (failing === undefined) return;
-    this.#failing = undefined;
-    const failedMs = Math.round(this.#options.clock.monotonicMs() - failing.sinceMs);
-    this.#options.log.info({ path: this.#options.path, failedMs }, 'Journal can be written again');
+  #cancelTimers(): void {
+    this.#delay?.cancel();
+    this.#retry?.cancel();
+    this.#disk.stop();
   }
 
   /** Resolves when nothing waits any more, or after the time a stop may take. */

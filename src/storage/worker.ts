@@ -9,7 +9,7 @@ import { buffersOf } from './batch.js';
 import { EngineHost } from './engine-host.js';
 import type { FromWorker, ToWorker, WorkerData } from './worker-protocol.js';
 
-/** After so long without a commit the WAL is moved into the database and its space given back. */
+/** After so long without a commit the WAL is moved into the database. */
 const REST_AFTER_MS = 10_000;
 /** Ages pass without anybody saying so. */
 const LOOK_EVERY_MS = 60_000;

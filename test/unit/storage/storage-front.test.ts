@@ -1,4 +1,7 @@
-import { expect, test } from 'vitest';
+import { statSync } from 'node:fs';
+import Sqlite from 'better-sqlite3';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { Engine } from '../../../src/storage/engine.js';
 import { InlineStorage } from '../../../src/storage/inline-storage.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { heldJournal, journalPath, listLog, messageOf, readAll, routeOf } from './fixtures.js';
@@ -294,4 +297,101 @@ test('a disk that fails for long makes append say false, once the buffer is full
   clock.advance(5000);
   expect(journal.head).toBe(32);
   expect(journal.append(big, [], 1, true)).toBe(true);
+});
+
+test('a commit that waits long for the disk is a state, told once, and over with the first that is quick', async () => {
+  const log = listLog();
+  const finish: (() => void)[] = [];
+  const { journal, clock } = await heldJournal({
+    path: journalPath(),
+    hold: (carryOut) => void finish.push(carryOut),
+    log,
+  });
+  const acknowledged: string[] = [];
+  const publish = async (topic: string): Promise<void> => {
+    journal.append(messageOf(topic), [], 1, true);
+    journal.afterCommit(() => acknowledged.push(topic));
+    await turnOver();
+  };
+  const told = (): string[] =>
+    log.lines.filter(({ sentence }) => /disk/.test(sentence)).map(({ level }) => level);
+
+  for (const topic of ['a', 'b', 'c']) {
+    await publish(topic);
+    clock.advance(1900);
+    if (topic === 'a') expect(journal.snapshot().state).toBe('ok');
+    clock.advance(3100);
+    expect(journal.snapshot()).toMatchObject({
+      state: 'failing',
+      reason: expect.stringContaining('for 5 s'),
+    });
+    expect(acknowledged).not.toContain(topic);
+    finish.shift()?.();
+    expect(acknowledged).toContain(topic);
+    expect(journal.snapshot()).toMatchObject({ state: 'failing', reason: 'the disk is slow' });
+  }
+  expect(told()).toEqual(['warn']);
+  await publish('d');
+  clock.advance(10);
+  finish.shift()?.();
+  expect(journal.snapshot().state).toBe('ok');
+  expect(told()).toEqual(['warn', 'info']);
+  expect(log.lines.at(-1)?.fields).toMatchObject({ slowMs: 15_010, commits: 4 });
+});
+
+test('a slow disk that nothing is asked of any more is no state for ever', async () => {
+  const finish: (() => void)[] = [];
+  const { journal, clock } = await heldJournal({
+    path: journalPath(),
+    hold: (carryOut) => void finish.push(carryOut),
+  });
+  journal.append(messageOf('a'), [], 1, true);
+  await turnOver();
+  clock.advance(5000);
+  finish.shift()?.();
+  expect(journal.snapshot().state).toBe('failing');
+  clock.advance(70_000);
+  expect(journal.snapshot().state).toBe('ok');
+});
+
+test('a commit that is durable is acknowledged once, though its figures cannot be read afterwards', async () => {
+  const log = listLog();
+  const { journal } = await heldJournal({ path: journalPath(), log });
+  const route = journal.routeId(routeOf());
+  const news = vi.spyOn(Engine.prototype, 'news').mockImplementationOnce(() => {
+    throw new Sqlite.SqliteError('disk I/O error', 'SQLITE_IOERR_READ');
+  });
+  onTestFinished(() => news.mockRestore());
+  journal.append(messageOf('a'), [route], 1, true);
+  const heads: number[] = [];
+  journal.afterCommit((head) => heads.push(head));
+  journal.commitNow();
+  expect(heads).toEqual([1]);
+  expect(await readAll(journal)).toEqual([{ offset: 1, topic: 'a' }]);
+  expect(journal.snapshot().state).toBe('ok');
+});
+
+test('a database whose WAL cannot be moved into it takes no more than a few times what the WAL may have', async () => {
+  const path = journalPath();
+  const { journal, clock } = await heldJournal({ path, hold: false, config: { max_size: 4 * 2 ** 20 } });
+  const { pragma } = Sqlite.prototype;
+  const checkpoint = vi.spyOn(Sqlite.prototype, 'pragma').mockImplementation(function (
+    this: Sqlite.Database,
+    sql,
+  ) {
+    if (sql.startsWith('wal_checkpoint'))
+      throw new Sqlite.SqliteError('disk I/O error', 'SQLITE_IOERR_WRITE');
+    return pragma.call(this, sql);
+  });
+  onTestFinished(() => checkpoint.mockRestore());
+  const route = journal.routeId(routeOf());
+  for (let commit = 0; commit < 100; commit += 1) {
+    journal.append(messageOf('a', Buffer.alloc(100_000)), [route], 1, true);
+    await turnOver();
+  }
+  expect(statSync(`${path}-wal`).size).toBeLessThan(4 * 2 ** 20);
+  expect(journal.snapshot().state).toBe('failing');
+  checkpoint.mockRestore();
+  clock.advance(5000);
+  expect(journal.snapshot().state).toBe('ok');
 });

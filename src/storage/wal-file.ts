@@ -1,0 +1,118 @@
+/**
+ * The WAL as a file: SQLite fills it from its beginning, and begins again once all of it has been moved into the database.
+ *
+ *   │ frames, some of them moved already │ room: zeros, or frames of an earlier round │
+ *
+ * A sync of bytes that lie within the file writes these bytes; one that makes the file longer writes its new length
+ * too, which takes half as long again. So the file is never cut while it is open, and made longer ahead of
+ * what is written where commits follow each other closely: by zeros, which SQLite does not take for frames.
+ */
+import { closeSync, fdatasyncSync, openSync, statSync, writeSync } from 'node:fs';
+import type { DatabaseGauge } from './database.js';
+
+const HEADER_BYTES = 32;
+const FRAME_HEADER_BYTES = 24;
+/** So many frames of room, and the file is made longer. */
+const ROOM_FRAMES = 16;
+/** By this much: some hundred small commits, written within 0.1 s by a slow card. */
+const STEP_BYTES = 1024 * 1024;
+/** Where the disk has no part in what takes time, it may take its time. */
+const BUSY_SHARE = 0.4;
+const WINDOW_MS = 500;
+/** Larger commits pay for their own length. */
+const SMALL_COMMIT_BYTES = 64 * 1024;
+
+export class WalFile {
+  readonly #path: string;
+  readonly #gauge: DatabaseGauge;
+  readonly #bytesMax: number;
+  #frames = 0;
+  #moved = 0;
+  #bytes: number;
+  #windowFromMs = Number.NEGATIVE_INFINITY;
+  #windowCommits = 0;
+  #windowBusyMs = 0;
+  #windowFrames = 0;
+  #isBusy = false;
+
+  constructor(databasePath: string, gauge: DatabaseGauge, bytesMax: number) {
+    this.#path = `${databasePath}-wal`;
+    this.#gauge = gauge;
+    this.#bytesMax = bytesMax;
+    this.#bytes = this.#sizeOnDisk();
+  }
+
+  /** What it takes on the disk. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** What is in it and not yet in the database. */
+  get unmovedBytes(): number {
+    return (this.#frames - this.#moved) * this.#gauge.pageBytes;
+  }
+
+  /** Looks at it again: after a commit, or after frames were moved. */
+  look(): void {
+    const { log, checkpointed } = this.#gauge.wal();
+    // It has begun again, and what was longer than its limit was cut off.
+    if (log < this.#frames) this.#bytes = this.#sizeOnDisk();
+    else this.#windowFrames += log - this.#frames;
+    this.#frames = log;
+    this.#moved = checkpointed;
+    this.#bytes = Math.max(this.#bytes, this.#end);
+  }
+
+  /** A commit kept the disk busy for so long. Makes room for the next ones where they come quickly. */
+  committed(startedMs: number, endedMs: number): void {
+    this.#windowCommits += 1;
+    this.#windowBusyMs += endedMs - startedMs;
+    const passedMs = endedMs - this.#windowFromMs;
+    if (passedMs < WINDOW_MS) return;
+    const isBusy = this.#windowBusyMs / passedMs > BUSY_SHARE;
+    const bytesEach = (this.#windowFrames * this.#frameBytes) / this.#windowCommits;
+    this.#windowFromMs = endedMs;
+    this.#windowCommits = 0;
+    this.#windowBusyMs = 0;
+    this.#windowFrames = 0;
+    this.#isBusy = isBusy && bytesEach < SMALL_COMMIT_BYTES;
+  }
+
+  /** One step of room, if it is wanted. */
+  extend(): void {
+    if (!this.#isBusy || this.#bytes - this.#end >= ROOM_FRAMES * this.#frameBytes) return;
+    const step = Math.min(STEP_BYTES, this.#bytesMax - this.#bytes);
+    if (step <= 0) return;
+    try {
+      const file = openSync(this.#path, 'r+');
+      try {
+        const written = writeSync(file, new Uint8Array(step), 0, step, this.#bytes);
+        fdatasyncSync(file);
+        this.#bytes += written;
+      } finally {
+        closeSync(file);
+      }
+    } catch (fault) {
+      if ((fault as NodeJS.ErrnoException).code === undefined) throw fault;
+      // Only time would have been won: a disk that is full or fails is told of by the commits themselves.
+      this.#isBusy = false;
+    }
+  }
+
+  get #frameBytes(): number {
+    return FRAME_HEADER_BYTES + this.#gauge.pageBytes;
+  }
+
+  get #end(): number {
+    return this.#frames === 0 ? 0 : HEADER_BYTES + this.#frames * this.#frameBytes;
+  }
+
+  #sizeOnDisk(): number {
+    try {
+      return statSync(this.#path, { throwIfNoEntry: false })?.size ?? 0;
+    } catch (fault) {
+      if ((fault as NodeJS.ErrnoException).code === undefined) throw fault;
+      return this.#bytes ?? 0;
+    }
+  }
+}
