@@ -9,7 +9,7 @@
  *
  *   op u8 │ offset u64 │ path length u32 │ data length u32 │ path │ data, again and again, little-endian
  *     W write   T truncate (offset: the size)   S sync   C create   R rename (data: the new path)   U unlink
- *     N send (offset: the peer's port; written down before it leaves)
+ *     N send (offset: the peer's port)
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -86,9 +86,7 @@ static int file_of(int fd, char path[PATH_MAX]) {
   return concerns(path);
 }
 
-static void put(char op, uint64_t offset, const char *path, const struct iovec *parts, int count, size_t length) {
-  if (record_fd < 0) return;
-  int before = errno;
+static void put_locked(char op, uint64_t offset, const char *path, const struct iovec *parts, int count, size_t length) {
   unsigned char head[17];
   uint32_t path_length = (uint32_t)strlen(path);
   uint32_t data_length = (uint32_t)length;
@@ -96,7 +94,6 @@ static void put(char op, uint64_t offset, const char *path, const struct iovec *
   memcpy(head + 1, &offset, 8);
   memcpy(head + 9, &path_length, 4);
   memcpy(head + 13, &data_length, 4);
-  pthread_mutex_lock(&lock);
   if (real_write_out(record_fd, head, sizeof head) != sizeof head) abort();
   if (real_write_out(record_fd, path, path_length) != path_length) abort();
   for (int i = 0; i < count && length > 0; i++) {
@@ -104,6 +101,13 @@ static void put(char op, uint64_t offset, const char *path, const struct iovec *
     if (real_write_out(record_fd, parts[i].iov_base, part) != (ssize_t)part) abort();
     length -= part;
   }
+}
+
+static void put(char op, uint64_t offset, const char *path, const struct iovec *parts, int count, size_t length) {
+  if (record_fd < 0) return;
+  int before = errno;
+  pthread_mutex_lock(&lock);
+  put_locked(op, offset, path, parts, count, length);
   pthread_mutex_unlock(&lock);
   errno = before;
 }
@@ -167,6 +171,21 @@ static ssize_t written_at(int fd, const void *bytes, size_t count, off_t offset)
 ssize_t pwrite(int fd, const void *bytes, size_t count, off_t offset) { return written_at(fd, bytes, count, offset); }
 ssize_t pwrite64(int fd, const void *bytes, size_t count, off_t offset) { return written_at(fd, bytes, count, offset); }
 
+/* What leaves is written down before anything that happens after it can be. */
+static ssize_t sent(int fd, const struct iovec *parts, int count, const struct msghdr *message, int flags) {
+  REAL(ssize_t, writev, int, const struct iovec *, int);
+  REAL(ssize_t, sendmsg, int, const struct msghdr *, int);
+  int port = peer_of(fd);
+  if (!port) return message ? real_sendmsg(fd, message, flags) : real_writev(fd, parts, count);
+  pthread_mutex_lock(&lock);
+  ssize_t done = message ? real_sendmsg(fd, message, flags) : real_writev(fd, parts, count);
+  int after = errno;
+  if (done > 0) put_locked('N', (uint64_t)port, "", parts, count, (size_t)done);
+  pthread_mutex_unlock(&lock);
+  errno = after;
+  return done;
+}
+
 ssize_t write(int fd, const void *bytes, size_t count) {
   char path[PATH_MAX];
   if (file_of(fd, path)) {
@@ -176,31 +195,14 @@ ssize_t write(int fd, const void *bytes, size_t count) {
     if (done > 0) put_bytes('W', (uint64_t)offset, path, bytes, (size_t)done);
     return done;
   }
-  int port = peer_of(fd);
-  if (port) put_bytes('N', (uint64_t)port, "", bytes, count);
-  return real_write_out(fd, bytes, count);
+  struct iovec part = {(void *)bytes, count};
+  return sent(fd, &part, 1, NULL, 0);
 }
 
-static size_t total(const struct iovec *parts, int count) {
-  size_t length = 0;
-  for (int i = 0; i < count; i++) length += parts[i].iov_len;
-  return length;
-}
-
-ssize_t writev(int fd, const struct iovec *parts, int count) {
-  REAL(ssize_t, writev, int, const struct iovec *, int);
-  int port = peer_of(fd);
-  if (port) put('N', (uint64_t)port, "", parts, count, total(parts, count));
-  return real_writev(fd, parts, count);
-}
+ssize_t writev(int fd, const struct iovec *parts, int count) { return sent(fd, parts, count, NULL, 0); }
 
 ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
-  REAL(ssize_t, sendmsg, int, const struct msghdr *, int);
-  int port = peer_of(fd);
-  if (port)
-    put('N', (uint64_t)port, "", message->msg_iov, (int)message->msg_iovlen,
-        total(message->msg_iov, (int)message->msg_iovlen));
-  return real_sendmsg(fd, message, flags);
+  return sent(fd, message->msg_iov, (int)message->msg_iovlen, message, flags);
 }
 
 static int truncated(int fd, off_t size) {
