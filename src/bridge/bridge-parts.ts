@@ -83,6 +83,7 @@ export function buildParts(options: BridgeOptions, events: BridgeEvents): Bridge
       filters: storage.keyValue(`bridge/${name}/filters`),
       afterCommit: (then) => storage.afterCommit(then),
       underWay: (more) => session.control(more),
+      hasRoom: () => session.hasRoomForControl,
       wake,
     },
     clock,

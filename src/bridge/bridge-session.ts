@@ -23,6 +23,7 @@ import type { QoS } from '../core/message.js';
 import type { Record } from '../core/record.js';
 import type { Lane, Route } from '../core/route.js';
 import { ReasonCode } from '../mqtt/reason-code.js';
+import type { LaneNeeds } from '../storage/storage.js';
 import { encodeState, type SavedState } from './bridge-state.js';
 import { type Entry, Exchanges } from './exchanges.js';
 import { isBusy } from './fault.js';
@@ -41,8 +42,9 @@ export interface Save {
   readonly bytes: Uint8Array;
   readonly delivered: number;
   readonly lost: readonly LostRecord[];
-  /** What is still needed of each lane: all from here on, and those before it that are open. */
-  readonly needs: readonly { readonly lane: Lane; readonly from: number; readonly held: readonly number[] }[];
+  readonly lanes: readonly { readonly lane: Lane; readonly needs: LaneNeeds }[];
+  /** There is no connection: what was read is read again before it is sent. */
+  readonly idle: boolean;
   readonly generation: number;
   readonly probing: boolean;
   /** By stream. */
@@ -274,8 +276,11 @@ export class BridgeSession {
 
   /** The connection is gone: nothing may be sent until `connected`. */
   disconnected(): void {
+    if (this.#window.limits !== NO_LIMITS) this.#tally.soon();
     this.#window.opened(NO_LIMITS);
     this.#pubrels = [];
+    // It may be evicted from now on, and is read again before it is sent.
+    for (const { ring } of this.#streams) ring.empty();
   }
 
   /** After a pause for the server's quota. The feed must start again at `cursor`. */
@@ -380,6 +385,11 @@ export class BridgeSession {
     this.#window.control(more);
   }
 
+  /** Whether the server takes one more PUBLISH of the bridge's own. */
+  get hasRoomForControl(): boolean {
+    return this.#window.hasRoomForControl;
+  }
+
   /** False: it was not taken for control. */
   freeControl(packetIdentifier: number): boolean {
     return this.#exchanges.freeControl(packetIdentifier);
@@ -400,14 +410,17 @@ export class BridgeSession {
         received,
       }),
       ...this.#tally.take(),
-      needs: [
+      lanes: [
         ...([HIGH, NORMAL] as const).map((id) => ({
           lane: LANE_OF[id] as Lane,
-          from: this.#streams[id].next,
-          held: heldOf(id),
+          needs: { offset: this.#streams[id].next, held: heldOf(id), waiting: [] },
         })),
-        { lane: 'history', from: this.#history.neededFrom, held: [...heldOf(LIVE), ...heldOf(HISTORY)] },
+        {
+          lane: 'history',
+          needs: { ...this.#history.needs, held: [...heldOf(LIVE), ...heldOf(HISTORY)] },
+        },
       ],
+      idle: this.#window.limits === NO_LIMITS,
       generation,
       probing: saved.probing,
       tails: STREAMS.map((id) => this.#streams[id].ring.tail),

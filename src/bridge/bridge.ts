@@ -77,7 +77,9 @@ export class Bridge implements Part {
     this.#stopping = true;
     parts.stopListening();
     parts.feeds.stop();
-    await parts.control.shutdown(SHUTDOWN_PUBACK_MS);
+    const told = await parts.control.shutdown(SHUTDOWN_PUBACK_MS);
+    // Without DISCONNECT: the server publishes the Will.
+    if (!told) parts.link.client?.close({ kind: 'closed', sentence: 'the server took no status any more' });
     await parts.link.stop(SHUTDOWN_CLOSE_MS);
     parts.incoming.stop();
     parts.saver.stop();
@@ -213,6 +215,7 @@ export class Bridge implements Part {
     session.disconnected();
     incoming.disconnected();
     control.disconnected();
+    this.#wake();
   }
 
   #packet(packet: Packet): void {
@@ -296,13 +299,14 @@ export class Bridge implements Part {
   }
 
   #turn(): void {
-    const { feeds, incoming, link, pacing, replay, saver, session, settling } = this.#built();
+    const { control, feeds, incoming, link, pacing, replay, saver, session, settling } = this.#built();
     // In this very turn: the messages that were handed to the broker in it go into the same transaction.
     if (incoming.saveNeeded && link.state !== 'stopped') saver.now(incoming.saving());
     const wire = this.#wire;
     const mayBegin = (): boolean => !this.#stopping && !settling.isOn;
     if (wire !== undefined) {
       pacing.turn();
+      control.turn();
       do {
         if (mayBegin()) feeds.offer();
         session.pump(wire);

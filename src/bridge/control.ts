@@ -29,6 +29,8 @@ export interface ControlDoors {
   readonly afterCommit: (then: () => void) => void;
   /** One more or less PUBLISH is under way: it counts against the server's Receive Maximum. */
   readonly underWay: (more: 1 | -1) => void;
+  /** Whether the server's Receive Maximum leaves room for one. */
+  readonly hasRoom: () => boolean;
   readonly wake: () => void;
 }
 
@@ -59,6 +61,8 @@ export class Control {
   /** A tag that waits for the commit before it is asked. */
   #toAsk: { readonly tag: string } | undefined;
   #limits: ControlLimits | undefined;
+  /** The status, where it waits for room; a newer one takes its place. */
+  #toPublish: { readonly payload: Uint8Array; readonly done: (() => void) | undefined } | undefined;
   #refused: readonly string[] = [];
   #assertion: Timer | undefined;
 
@@ -151,6 +155,9 @@ export class Control {
 
   disconnected(): void {
     this.#limits = undefined;
+    const unsaid = this.#toPublish?.done;
+    this.#toPublish = undefined;
+    unsaid?.();
     if (this.#toAsk !== undefined) this.#tags.putBack(this.#toAsk.tag);
     this.#toAsk = undefined;
     this.#assertion?.cancel();
@@ -162,20 +169,33 @@ export class Control {
     this.#open.clear();
   }
 
-  /** Says `offline`; resolves with its PUBACK, the end of the connection, or after `limitMs`. */
-  async shutdown(limitMs: number): Promise<void> {
-    if (this.#limits === undefined || this.#status.topic === undefined) return;
+  /**
+   * Says `offline`; resolves with its PUBACK, the end of the connection, or after `limitMs`. False: the server did not
+   * take it, and only the Will can say it now.
+   */
+  async shutdown(limitMs: number): Promise<boolean> {
+    if (this.#limits === undefined || this.#status.topic === undefined) return true;
     this.#assertion?.cancel();
     this.#assertion = undefined;
-    await new Promise<void>((resolve) => {
-      const timer = this.#clock.at(this.#clock.monotonicMs() + limitMs, resolve);
+    const told = await new Promise<boolean>((resolve) => {
+      const timer = this.#clock.at(this.#clock.monotonicMs() + limitMs, () => resolve(false));
       this.#publish(this.#status.shutdown(), () => {
         timer.cancel();
-        resolve();
+        resolve(true);
       });
       this.#doors.wake();
     });
     this.#limits = undefined;
+    this.#toPublish = undefined;
+    return told;
+  }
+
+  /** Before Records are sent: what waits for room goes first. */
+  turn(): void {
+    const next = this.#toPublish;
+    if (next === undefined || !this.#doors.hasRoom()) return;
+    this.#toPublish = undefined;
+    this.#publishNow(next.payload, next.done);
   }
 
   /** A message came; one on our status topic that does not say `online` is a late Will. */
@@ -265,6 +285,11 @@ export class Control {
   }
 
   #publish(payload: Uint8Array, done?: () => void): void {
+    this.#toPublish = { payload, done };
+    this.turn();
+  }
+
+  #publishNow(payload: Uint8Array, done: (() => void) | undefined): void {
     const limits = this.#limits;
     const { topic } = this.#status;
     if (limits === undefined || topic === undefined) return;

@@ -4,6 +4,7 @@
  * leaves the one for the other.
  */
 import type { Record } from '../core/record.js';
+import type { LaneNeeds } from '../storage/storage.js';
 import { type Gap, Gaps, type HistoryOrder } from './gaps.js';
 import type { NewestSent } from './newest-sent.js';
 import { LIVE, type Stream } from './stream.js';
@@ -36,14 +37,11 @@ export class HistoryLane {
     return !this.#gaps.isEmpty || !history.ring.isEmpty || history.next < history.until;
   }
 
-  /** The first offset that was never offered, and everything from there on may be needed. */
-  get neededFrom(): number {
-    const history = this.#history;
-    return Math.min(
-      this.#live.next,
-      history.next < history.until ? history.next : Infinity,
-      this.#gaps.all[0]?.[0] ?? Infinity,
-    );
+  /** What was never offered. */
+  get needs(): Omit<LaneNeeds, 'held'> {
+    const { next, until } = this.#history;
+    const waiting = next < until ? [...this.#gaps.all, [next, until] as const] : [...this.#gaps.all];
+    return { offset: this.#live.next, waiting: waiting.sort((one, other) => one[0] - other[0]) };
   }
 
   isPending(offset: number): boolean {

@@ -111,6 +111,11 @@ export class OpenRing {
     this.record[at] = undefined;
   }
 
+  /** No content is kept; all entries are. */
+  empty(): void {
+    for (let index = this.head; index < this.tail; index += 1) this.release(this.at(index));
+  }
+
   done(at: number): void {
     this.release(at);
     this.phase[at] = DONE;

@@ -87,7 +87,7 @@ export class Saver {
       lost: save.lost.length,
     });
     for (const loss of summarised(this.#bridge, save.lost)) this.#storage.lose(loss);
-    for (const { lane, from, held } of save.needs) this.#storage.keepFrom(this.#bridge, lane, from, held);
+    for (const { lane, needs } of save.lanes) this.#storage.keepFrom(this.#bridge, lane, needs, save.idle);
     return save;
   }
 }

@@ -80,6 +80,11 @@ export class SendWindow {
     return this.#most > 1 && this.#unacknowledged + this.#controls + others < window;
   }
 
+  /** Whether the server's own limit leaves room for one more, whatever the Records' pace. */
+  get hasRoomForControl(): boolean {
+    return this.#unacknowledged + this.#controls < this.#limits.window;
+  }
+
   /** Whether one more of this QoS may leave now. */
   letsOut(qos: QoS): boolean {
     if (qos === 0) return true;

@@ -10,8 +10,9 @@
  */
 import { ByteReader, damaged } from './byte-reader.js';
 import type { ByteWriter } from './byte-writer.js';
+import type { Span } from './lane-floor.js';
 import type { SpoolPart } from './spool-batch.js';
-import type { Loss } from './storage.js';
+import type { LaneNeeds, Loss } from './storage.js';
 
 /** A chunk is one row. Larger ones cost a reader more than it asked for, smaller ones a row each. */
 export const CHUNK_BYTES_MAX = 64 * 1024;
@@ -53,8 +54,8 @@ export interface Operations {
   lose(loss: Loss): void;
   /** The span with this id was told with so many lost: it ends there. */
   lossTold(id: number, lost: number): void;
-  /** `needed` from the offset on, and those before it that are still under way. */
-  keepFrom(bit: number, offset: number, held: readonly number[]): void;
+  /** `letGo`: the lane's reads up to this one are not sent any more; 0: they may be. */
+  keepFrom(bit: number, needs: LaneNeeds, letGo: number): void;
   putRetained(topic: string, message: Uint8Array, storedAtMs: number): void;
   removeRetained(topic: string): void;
   putPair(part: string, key: string, value: Uint8Array): void;
@@ -147,12 +148,15 @@ export class OperationWriter implements Operations {
     this.#to.varint(lost);
   }
 
-  keepFrom(bit: number, offset: number, held: readonly number[]): void {
+  keepFrom(bit: number, { offset, held, waiting }: LaneNeeds, letGo: number): void {
     this.#to.u8(TAG.keepFrom);
     this.#to.varint(bit);
     this.#to.varint(offset);
-    this.#to.varint(held.length);
-    for (const each of held) this.#to.varint(each);
+    for (const each of [held, waiting.flat()]) {
+      this.#to.varint(each.length);
+      for (const number of each) this.#to.varint(number);
+    }
+    this.#to.varint(letGo);
   }
 
   putRetained(topic: string, message: Uint8Array, storedAtMs: number): void {
@@ -262,7 +266,7 @@ function applyOne(from: ByteReader, to: Operations): void {
       to.lossTold(from.varint(), from.varint());
       break;
     case TAG.keepFrom:
-      to.keepFrom(from.varint(), from.varint(), offsets(from));
+      to.keepFrom(from.varint(), laneNeeds(from), from.varint());
       break;
     case TAG.putRetained:
       to.putRetained(from.text(), from.blob(), from.f64());
@@ -303,6 +307,14 @@ function applyOne(from: ByteReader, to: Operations): void {
     default:
       throw damaged(`operation ${tag}`);
   }
+}
+
+function laneNeeds(from: ByteReader): LaneNeeds {
+  return { offset: from.varint(), held: offsets(from), waiting: spans(offsets(from)) };
+}
+
+function spans(ends: readonly number[]): Span[] {
+  return ends.flatMap((from, at) => (at % 2 === 0 ? [[from, ends[at + 1] as number] as const] : []));
 }
 
 function offsets(from: ByteReader): readonly number[] {

@@ -13,7 +13,7 @@ import { LossTable } from './loss-table.js';
 import type { Recount } from './recount.js';
 import { Retention, type RetentionLimits } from './retention.js';
 import { SpoolTable } from './spool-table.js';
-import type { Loss } from './storage.js';
+import type { LaneNeeds, Loss } from './storage.js';
 import type {
   Damage,
   InspectAnswer,
@@ -220,7 +220,7 @@ export class Engine implements Operations {
   }
 
   read(request: ReadRequest): ReadAnswer {
-    const { bit, from, bytesMax } = request;
+    const { bit, from, bytesMax, serial } = request;
     const bytes = new ByteWriter(new ArrayBuffer(Math.min(bytesMax, 256 * 1024) + 64 * 1024));
     const spans: number[] = [];
     const begin = this.#sql.chunkBefore.get(from)?.first ?? from;
@@ -243,6 +243,7 @@ export class Engine implements Operations {
         break;
       }
     }
+    this.#retention.handOut(bit, from, next, serial);
     return { bytes: bytes.release(), spans, next };
   }
 
@@ -358,8 +359,8 @@ export class Engine implements Operations {
     this.#losses.told(id, lost);
   }
 
-  keepFrom(bit: number, offset: number, held: readonly number[]): void {
-    this.#retention.keepFrom(bit, offset, held);
+  keepFrom(bit: number, needs: LaneNeeds, letGo: number): void {
+    this.#retention.keepFrom(bit, needs, letGo);
   }
 
   putRetained(topic: string, message: Uint8Array, storedAtMs: number): void {

@@ -5,7 +5,7 @@
 import type { Lane } from '../core/route.js';
 import { ByteWriter } from './byte-writer.js';
 import type { Names } from './dictionary.js';
-import { type LaneFloor, needs } from './lane-floor.js';
+import { isUnderWay, type LaneFloor, needs } from './lane-floor.js';
 import { LOSS_TOPICS_MAX } from './loss.js';
 import {
   CHUNK_VERSION,
@@ -69,7 +69,7 @@ export function evict(
     const stays = lanes.some(
       (lane) =>
         lane !== undefined &&
-        (lane.held.has(slot.offset) || (lane.lane === spare && slot.offset >= lane.offset)),
+        (isUnderWay(lane, slot.offset) || (lane.lane === spare && slot.offset >= lane.offset)),
     );
     // What nobody needs any more goes without being asked for.
     const isNeeded = lanes.some((lane) => lane !== undefined && needs(lane, slot.offset));

@@ -13,14 +13,14 @@ import { CHUNK_VERSION, writeRecord } from './record-codec.js';
 import type { SavedSubscription, SavedWill } from './session-store.js';
 import { SpoolBatch } from './spool-batch.js';
 import type { SpoolChanges } from './spool-book.js';
-import type { Loss } from './storage.js';
+import type { LaneNeeds, Loss } from './storage.js';
 
 /** First room for Records: a batch of a busy broker fits without growing often. */
 const RECORDS_BYTES_FIRST = 64 * 1024;
 
 export interface Floor {
-  readonly offset: number;
-  readonly held: readonly number[];
+  readonly needs: LaneNeeds;
+  readonly letGo: number;
 }
 
 /** A session's row, encoded when the batch is sealed. */
@@ -148,7 +148,7 @@ export class FormingBatch implements SpoolChanges {
       to.saveBridge(name, state, delivered, lost);
     for (const loss of this.#losses.values()) to.lose(loss);
     for (const [id, lost] of this.lossesTold) to.lossTold(id, lost);
-    for (const [bit, { offset, held }] of this.floors) to.keepFrom(bit, offset, held);
+    for (const [bit, { needs, letGo }] of this.floors) to.keepFrom(bit, needs, letGo);
     for (const [topic, entry] of this.retained) {
       if (entry === null) to.removeRetained(topic);
       else to.putRetained(topic, messageChunk(entry.message, entry.storedAtMs), entry.storedAtMs);

@@ -102,7 +102,8 @@ export class Inspection {
       const route = JSON.parse(json) as { bridge: string; lane: string };
       if (route.bridge === lane.bridge && route.lane === lane.lane) own.add(id);
     }
-    const begin = this.#sql.chunkBefore.get(lane.offset)?.first ?? lane.offset;
+    const from = Math.min(lane.offset, lane.waiting[0]?.[0] ?? lane.offset);
+    const begin = this.#sql.chunkBefore.get(from)?.first ?? from;
     let rows = 0;
     for (const row of this.#sql.ofLane.iterate(2n ** BigInt(lane.bit), begin)) {
       rows += 1;

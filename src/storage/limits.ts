@@ -18,6 +18,9 @@ const COMMIT_BYTES_MAX = 1024 * 1024;
 /** What may wait for a disk that fails or hangs, in a gateway that has 120 MB for everything. */
 const BUFFER_BYTES_MAX = 32 * 1024 * 1024;
 
+/** About one chunk. */
+const READ_BYTES_LEAST = 64 * 1024;
+
 /** What the front holds back, in bytes of Records. */
 export interface FrontLimits {
   /** A batch of this size forms no further, once its turn is over. */
@@ -26,6 +29,8 @@ export interface FrontLimits {
   readonly turnBytesMax: number;
   /** All batches together. */
   readonly bufferBytesMax: number;
+  /** One read of a lane, at most: what a bridge has read ahead is not evicted, and a small journal has little else. */
+  readonly readBytesMax: number;
   /** A single Record larger than this would turn everything else out. */
   readonly recordBytesMax: number;
   /** Messages for kept sessions that wait for the disk. */
@@ -46,6 +51,7 @@ export function frontLimits(
     commitBytesMax: Math.min(COMMIT_BYTES_MAX, Math.floor(eighth / 2)),
     turnBytesMax: Math.min(BUFFER_BYTES_MAX, eighth),
     bufferBytesMax: Math.min(BUFFER_BYTES_MAX, eighth),
+    readBytesMax: Math.max(READ_BYTES_LEAST, Math.floor(settings.max_size / 64)),
     recordBytesMax: eighth,
     spoolBufferBytesMax: BUFFER_BYTES_MAX,
     sessionsBytesMax,

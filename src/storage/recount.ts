@@ -6,7 +6,7 @@
 import { crc32 } from 'node:zlib';
 import type { Route } from '../core/route.js';
 import { isDamage } from './database.js';
-import type { LaneFloor } from './lane-floor.js';
+import { type LaneFloor, needs } from './lane-floor.js';
 import { readRoutes, visitSlots } from './record-codec.js';
 
 /** One bridge as the ledger's own counters have it. */
@@ -118,7 +118,7 @@ export class Recount {
     const lane = this.#laneOfRoute.get(routeId);
     if (lane === undefined) return;
     const isHeld = lane.held.has(offset);
-    if (!isHeld && offset < lane.offset) return;
+    if (!needs(lane, offset)) return;
     let bridge = this.#bridges.get(lane.bridge);
     if (bridge === undefined) {
       bridge = { inFlight: 0, waiting: 0 };

@@ -7,15 +7,25 @@
  *   normal     waiting Records, oldest first, those of `high` lanes excepted    ┐ not with `drop-newest`;
  *   high       waiting Records of `high` lanes                                  ┘ counted as lost: `evicted`
  *
- * Records under way are never taken. A chunk of which something must stay is rewritten with the rest marked as
+ * Records under way are never taken, nor what a bridge has read ahead. A chunk of which something must stay is rewritten with the rest marked as
  * gone, so that offsets keep their meaning. All of it happens inside the caller's transaction.
  */
 import { crc32 } from 'node:zlib';
 import type { Route } from '../core/route.js';
 import type { Database, DatabaseGauge } from './database.js';
 import { evict, type Verdict } from './eviction.js';
-import { floorsJson, type LaneFloor, loadFloors, needsSome, type RowSpan } from './lane-floor.js';
+import {
+  floorsJson,
+  type LaneFloor,
+  loadFloors,
+  neededIn,
+  needsSome,
+  newFloor,
+  oldestNeeded,
+  type RowSpan,
+} from './lane-floor.js';
 import type { LossTable } from './loss-table.js';
+import type { LaneNeeds } from './storage.js';
 import { Thinning } from './thinning.js';
 import type { News } from './transport.js';
 import type { WalFile } from './wal-file.js';
@@ -113,7 +123,7 @@ export class Retention {
   }
 
   defineLane(bit: number, bridge: string, lane: string): void {
-    this.#lanes.set(bit, { bit, bridge, lane, offset: 1, held: new Set() });
+    this.#lanes.set(bit, newFloor(bit, bridge, lane));
   }
 
   defineRoute(id: number, json: string): void {
@@ -123,13 +133,23 @@ export class Retention {
     }
   }
 
-  keepFrom(bit: number, offset: number, held: readonly number[]): void {
+  /** @param letGo the lane's reads up to this one are not sent any more; 0: they may be */
+  keepFrom(bit: number, { offset, held, waiting }: LaneNeeds, letGo: number): void {
     const lane = this.#lanes.get(bit);
     if (lane === undefined) return;
     lane.offset = offset;
     lane.held = new Set(held);
+    lane.waiting = waiting;
+    lane.handedOut.trim(oldestNeeded(lane));
     this.#nothingDelivered = false;
     this.#passFound = true;
+    // What the search had to pass by may go now.
+    if (letGo > 0 && lane.handedOut.letGo(letGo)) Object.assign(this.#cursors, { normal: 0, high: 0 });
+  }
+
+  /** A lane's Records up to `to` were read: they may leave at any time now. */
+  handOut(bit: number, from: number, to: number, serial: number): void {
+    this.#lanes.get(bit)?.handedOut.add(from, to, serial);
   }
 
   get lanes(): Iterable<LaneFloor> {
@@ -218,7 +238,7 @@ export class Retention {
     if (row === undefined) return;
     for (const lane of this.#lanes.values()) {
       if (!needsSome(lane, row)) continue;
-      const lost = Math.min(row.kept, Math.max(0, first + row.count - lane.offset) + lane.held.size);
+      const lost = Math.min(row.kept, neededIn(lane, row));
       this.#losses.evict({
         lost,
         reason: 'damaged',

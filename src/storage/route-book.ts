@@ -19,6 +19,8 @@ export interface RouteEntry {
 
 export interface LaneEntry {
   readonly bit: number;
+  /** Reads asked for so far. */
+  reads: number;
   /** Numbers of the routes that lead over this lane. */
   readonly routes: Set<number>;
 }
@@ -30,7 +32,7 @@ export class RouteBook {
   #nextId = 1;
 
   loadLane(bit: number, bridge: string, lane: Lane): void {
-    this.#lanes.set(laneKey(bridge, lane), { bit, routes: new Set() });
+    this.#lanes.set(laneKey(bridge, lane), { bit, reads: 0, routes: new Set() });
   }
 
   load(id: number, json: string): void {
@@ -84,7 +86,7 @@ export class RouteBook {
         { bridge, lane },
       );
     }
-    const entry: LaneEntry = { bit, routes: new Set() };
+    const entry: LaneEntry = { bit, reads: 0, routes: new Set() };
     this.#lanes.set(laneKey(bridge, lane), entry);
     batch.lanes.push([bit, bridge, lane]);
     return entry;

@@ -31,6 +31,7 @@ import { SessionFront } from './session-front.js';
 import type { SessionStore } from './session-store.js';
 import type {
   BridgeState,
+  LaneNeeds,
   Ledger,
   Loss,
   LostTotal,
@@ -215,7 +216,13 @@ export class StorageFront implements Storage {
     const found = this.#routes.lane(bridge, lane);
     let next = Math.max(1, from);
     while (found !== undefined && next <= this.#head && this.#state !== 'closed') {
-      const answer = await this.#transport.read({ bit: found.bit, from: next, bytesMax });
+      found.reads += 1;
+      const answer = await this.#transport.read({
+        bit: found.bit,
+        from: next,
+        bytesMax: Math.min(bytesMax, this.#options.limits.readBytesMax),
+        serial: found.reads,
+      });
       if (answer.failed !== undefined) {
         await this.#unread(answer.failed);
         continue;
@@ -283,10 +290,17 @@ export class StorageFront implements Storage {
     this.#touch();
   }
 
-  keepFrom(bridge: string, lane: Lane, offset: number, held: readonly number[] = []): void {
+  keepFrom(
+    bridge: string,
+    lane: Lane,
+    needs: Partial<LaneNeeds> & Pick<LaneNeeds, 'offset'>,
+    idle = false,
+  ): void {
     const found = this.#routes.lane(bridge, lane);
+    if (found === undefined) return;
     // Travels with what is given in the same turn, never ahead of it, and hastens nothing.
-    if (found !== undefined) this.#forming.floors.set(found.bit, { offset, held });
+    const letGo = idle ? found.reads : 0;
+    this.#forming.floors.set(found.bit, { needs: { held: [], waiting: [], ...needs }, letGo });
   }
 
   async history(range: HistoryRange, from: number, bytesMax: number): Promise<HistorySlice> {

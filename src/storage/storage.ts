@@ -15,7 +15,18 @@ import type { Content, Record } from '../core/record.js';
 import type { Lane, Route } from '../core/route.js';
 import type { JournalSnapshot } from '../core/snapshot.js';
 import type { HistoryRange, HistorySlice } from './history.js';
+import type { Span } from './lane-floor.js';
 import type { SessionStore } from './session-store.js';
+
+/** Records of a lane that are not done with. */
+export interface LaneNeeds {
+  /** All from here on. */
+  readonly offset: number;
+  /** Before it: under way, not acknowledged yet. */
+  readonly held: readonly number[];
+  /** Before it: left behind for later, ascending. */
+  readonly waiting: readonly Span[];
+}
 
 export interface Storage extends Part {
   /** Eight characters made with each new database: with gateway id and offset it names a message for ever. */
@@ -73,11 +84,17 @@ export interface Storage extends Part {
    */
   lossesTold(told: readonly UntoldLoss[]): void;
   /**
-   * What a lane still needs: Records from `offset` on, and those before it that are `held` (under way, not
-   * acknowledged yet). The others may go when the journal trims. Needed Records that must go nevertheless are
-   * counted as lost here, so a bridge that completes out of order names its open ones, or they count twice.
+   * What a lane still needs. The others may go when the journal trims. Needed Records that must go nevertheless are
+   * counted as lost here, so a bridge that completes out of order names its open ones, or they count twice; those
+   * that it has read stay until it says that they are done with, or that it is `idle`: not connected, and sending
+   * nothing that it has not read again.
    */
-  keepFrom(bridge: string, lane: Lane, offset: number, held?: readonly number[]): void;
+  keepFrom(
+    bridge: string,
+    lane: Lane,
+    needs: Partial<LaneNeeds> & Pick<LaneNeeds, 'offset'>,
+    idle?: boolean,
+  ): void;
 
   /**
    * Retained messages by topic, as the database had them when `start()` resolved. They are handed over once: who

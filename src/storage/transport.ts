@@ -60,6 +60,8 @@ export interface ReadRequest {
   readonly bit: number;
   readonly from: number;
   readonly bytesMax: number;
+  /** Counts the lane's reads from 1: see handed-out.ts. */
+  readonly serial: number;
 }
 
 export interface ReadAnswer {

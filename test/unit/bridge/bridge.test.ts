@@ -624,6 +624,46 @@ describe('what is accepted', () => {
     expect(most).toBe(1);
   });
 
+  test('a clean stop waits for room in a full Receive Maximum before it says offline', async () => {
+    server.connackProperties = { receiveMaximum: 2 };
+    const made = await bench();
+    const held: (() => void)[] = [];
+    server.intercept = (packet, connection) => {
+      if (packet.type !== 'publish' || packet.topic !== 'site/pump') return false;
+      const { packetIdentifier = 0 } = packet;
+      held.push(() => connection.send({ type: 'puback', packetIdentifier, reasonCode: 0 }));
+      return true;
+    };
+    accept(made, 5);
+    await settle();
+    expect(held).toHaveLength(2);
+    const stopped = made.bridge.stop();
+    await settle();
+    expect(states()).toHaveLength(1);
+    held[0]?.();
+    await settle();
+    await stopped;
+    expect(states().at(-1)).toBe('{"state":"offline","reason":"shutdown"}');
+    expect(held).toHaveLength(2);
+    expect(server.last.received.at(-1)).toMatchObject({ type: 'disconnect' });
+  });
+
+  test('a stop for which there is no room ends without DISCONNECT, so that the Will says offline', async () => {
+    server.connackProperties = { receiveMaximum: 2 };
+    const made = await bench();
+    server.intercept = (packet) => packet.type === 'publish' && packet.topic === 'site/pump';
+    accept(made, 5);
+    await settle();
+    const stopped = made.bridge.stop();
+    await clock.advanceAsync(2000);
+    await settle();
+    await stopped;
+    expect(states()).toHaveLength(1);
+    expect(server.packets('disconnect')).toHaveLength(1);
+    expect(server.last.received.at(-1)?.type).toBe('publish');
+    expect(server.last.isOpen).toBe(false);
+  });
+
   test('a server that lost its session gets what was in flight again, and that is counted', async () => {
     const made = await bench({ forward: [{ filter: 'site/#', qos: 2 }] });
     server.intercept = (packet) => packet.type === 'pubrel';

@@ -96,6 +96,7 @@ class World {
         filters: this.disk.door,
         afterCommit: (then) => this.disk.afterCommit(then),
         underWay: () => undefined,
+        hasRoom: () => true,
         wake: () => undefined,
       },
       new FakeClock(),

@@ -32,7 +32,7 @@ class Taker {
       delivered: done.length - Math.min(lost, done.length),
       lost: Math.min(lost, done.length),
     });
-    this.#journal.keepFrom('cloud', 'normal', this.#next, [...this.#open]);
+    this.#journal.keepFrom('cloud', 'normal', { offset: this.#next, held: [...this.#open] });
   }
 }
 
@@ -146,7 +146,7 @@ test('a journal alone tells what a running one does, a WAL of a killed process i
     journal.append(messageOf(`t/${index}`), [route], 1000 + index, true);
   journal.commitNow();
   journal.saveBridge('cloud', Buffer.from('s'), { delivered: 3, lost: 1 });
-  journal.keepFrom('cloud', 'normal', 7, [2, 5]);
+  journal.keepFrom('cloud', 'normal', { offset: 7, held: [2, 5] });
   journal.lose({ lost: 1, reason: 'refused', bridge: 'cloud', from: 1, to: 2, topics: ['t/1'] });
   journal.commitNow();
   const running = (await journal.accounts()).get('cloud');

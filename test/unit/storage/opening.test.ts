@@ -24,7 +24,7 @@ async function filled(path: string): Promise<string> {
     if (index % 10 === 0) journal.commitNow();
   }
   journal.saveBridge('cloud', Buffer.from('state'), { delivered: 50, lost: 0 });
-  journal.keepFrom('cloud', 'normal', 51);
+  journal.keepFrom('cloud', 'normal', { offset: 51 });
   journal.putRetained({ ...messageOf('r', 'kept').message, retain: true }, 1);
   journal.keyValue('pulses').put('flow', Buffer.from('41'));
   journal.commitNow();

@@ -82,7 +82,7 @@ test('delivered Records go first, and cost nothing', async () => {
   const { journal } = await small(journalPath());
   for (let round = 1; round <= 20; round += 1) {
     fill(journal, 1000);
-    journal.keepFrom('cloud', 'normal', journal.head - 500);
+    journal.keepFrom('cloud', 'normal', { offset: journal.head - 500 });
     journal.saveBridge('cloud', Buffer.from('s'), { delivered: 0, lost: 0 });
     journal.commitNow();
   }
@@ -118,11 +118,72 @@ test('the high lane goes too once there is nothing else', async () => {
 test('Records under way are never taken, however old', async () => {
   const { journal } = await small(journalPath());
   fill(journal, 500);
-  journal.keepFrom('cloud', 'normal', 501, [7, 300]);
+  journal.keepFrom('cloud', 'normal', { offset: 501, held: [7, 300] });
   fill(journal, 10_000);
   const offsets = (await readAll(journal, 'cloud', 'normal', 100_000)).map(({ offset }) => offset);
   expect(offsets.slice(0, 2)).toEqual([7, 300]);
   expect(offsets[2]).toBeGreaterThan(500);
+});
+
+test('what a bridge has read is not taken before it says what became of it, or that it is idle', async () => {
+  const { journal } = await small(journalPath());
+  fill(journal, 500);
+  const { next } = await journal.read('cloud', 'normal', 1, 50_000);
+  expect(next).toBeGreaterThan(40);
+  fill(journal, 10_000);
+  // All that was read has been delivered meanwhile: none of it may have been counted as lost.
+  const { lost } = journal.ledger('cloud');
+  journal.saveBridge('cloud', Buffer.from('s'), { delivered: next - 1, lost: 0 });
+  journal.keepFrom('cloud', 'normal', { offset: next });
+  journal.commitNow();
+  expect((await journal.audit()).differences).toEqual([]);
+  expect(journal.ledger('cloud').lost).toBe(lost);
+
+  const again = (await readAll(journal)).map(({ offset }) => offset);
+  journal.keepFrom('cloud', 'normal', { offset: next }, true);
+  fill(journal, 10_000);
+  const left = (await readAll(journal)).map(({ offset }) => offset);
+  expect(left[0]).toBeGreaterThan(again.at(-1) ?? Infinity);
+  expect((await journal.audit()).differences).toEqual([]);
+});
+
+test('a bridge that is idle lets go of what it read before, not of what it reads after', async () => {
+  const { journal } = await small(journalPath());
+  fill(journal, 500);
+  await journal.read('cloud', 'normal', 1, 10_000);
+  journal.keepFrom('cloud', 'normal', { offset: 1 }, true);
+  // Before that is on disk it has connected again.
+  const { next } = await journal.read('cloud', 'normal', 1, 50_000);
+  fill(journal, 10_000);
+  const offsets = (await readAll(journal)).map(({ offset }) => offset);
+  expect(offsets.slice(0, next - 1)).toEqual(Array.from({ length: next - 1 }, (_, index) => index + 1));
+});
+
+test('what live-first has delivered beyond its history is neither kept nor counted as lost', async () => {
+  const { journal } = await small(journalPath());
+  const history = journal.routeId(routeOf('cloud', 'history'));
+  const add = (count: number): void => {
+    for (let n = 1; n <= count; n += 1) {
+      journal.append(messageOf('t', payload), [history], n, true);
+      if (n % 100 === 0) journal.commitNow();
+    }
+  };
+  add(1000);
+  journal.saveBridge('cloud', Buffer.from('s'), { delivered: 700, lost: 0 });
+  journal.keepFrom('cloud', 'history', {
+    offset: 1001,
+    held: [300],
+    waiting: [
+      [1, 200],
+      [800, 900],
+    ],
+  });
+  journal.commitNow();
+  expect((await journal.audit()).bridges).toEqual({ cloud: { inFlight: 1, waiting: 299 } });
+  expect((await journal.audit()).differences).toEqual([]);
+  add(10_000);
+  expect((await journal.audit()).differences).toEqual([]);
+  expect((await readAll(journal, 'cloud', 'history', 100_000))[0]?.offset).toBe(300);
 });
 
 test('with drop-newest nothing waiting is dropped: append says false until something was delivered', async () => {
@@ -138,7 +199,7 @@ test('with drop-newest nothing waiting is dropped: append says false until somet
 
   journal.lose({ lost: 10_000 - taken, reason: 'full', bridge: 'cloud', from: 1, to: 2, topics: ['t/9999'] });
   journal.saveBridge('cloud', Buffer.from('s'), { delivered: 1000, lost: 0 });
-  journal.keepFrom('cloud', 'normal', 1001);
+  journal.keepFrom('cloud', 'normal', { offset: 1001 });
   journal.commitNow();
   expect(journal.snapshot()).toMatchObject({
     state: 'ok',
@@ -160,7 +221,7 @@ test('delivered history older than max_age goes, younger stays', async () => {
     clock.advance(60_000);
   }
   expect(journal.snapshot().records).toBe(90);
-  journal.keepFrom('cloud', 'normal', 81);
+  journal.keepFrom('cloud', 'normal', { offset: 81 });
   journal.saveBridge('cloud', Buffer.from('s'), { delivered: 80, lost: 0 });
   journal.commitNow();
   clock.advance(60_000);
@@ -253,7 +314,7 @@ test('delivered Records are found behind a long stretch of waiting ones, before 
       journal.append(messageOf(`c/${index}`, payload), [cloud], index, true);
       if (index % 100 === 0) journal.commitNow();
     }
-    journal.keepFrom('cloud', 'normal', journal.head + 1);
+    journal.keepFrom('cloud', 'normal', { offset: journal.head + 1 });
     journal.saveBridge('cloud', Buffer.from('s'), { delivered: 1000, lost: 0 });
     journal.commitNow();
   }

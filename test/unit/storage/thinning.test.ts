@@ -127,7 +127,7 @@ test('what is under way is never thinned, and the high lane only once nothing el
   const normal = journal.routeId(routeOf());
   for (let tick = 0; tick < 20; tick += 1) journal.append(reading('t/0', tick), [normal], tick, true);
   journal.commitNow();
-  journal.keepFrom('cloud', 'normal', 121, [102, 104, 106]);
+  journal.keepFrom('cloud', 'normal', { offset: 121, held: [102, 104, 106] });
   fill(journal, 3000);
   expect(await readAll(journal, 'cloud', 'high', 100_000)).toHaveLength(100);
   const offsets = (await readAll(journal, 'cloud', 'normal', 100_000)).map(({ offset }) => offset);
@@ -137,7 +137,7 @@ test('what is under way is never thinned, and the high lane only once nothing el
 test('once the backlog has been delivered, the next one is whole again', async () => {
   const { journal } = await thinning();
   fill(journal, 8000);
-  journal.keepFrom('cloud', 'normal', journal.head + 1);
+  journal.keepFrom('cloud', 'normal', { offset: journal.head + 1 });
   const { produced, lost } = journal.ledger('cloud');
   journal.saveBridge('cloud', Buffer.from('s'), { delivered: produced - lost, lost: 0 });
   journal.commitNow();
