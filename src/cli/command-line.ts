@@ -64,6 +64,14 @@ function build(ends: (code: ExitCode) => void): Command {
       const { jsonSchema } = await import('../config/json-schema.js');
       process.stdout.write(`${JSON.stringify(jsonSchema(), null, 2)}\n`);
     });
+  program
+    .command('profiles [name]')
+    .description('list the device profiles, or print one')
+    .option('--json', 'print it as JSON')
+    .action(async (name: string | undefined, options: { json?: boolean }) => {
+      const { profiles } = await import('./profiles.js');
+      ends(profiles(name, options.json === true));
+    });
   withConfig('status', 'devices, broker, bridges and backlog of the running gateway')
     .option('--json', 'print the whole Snapshot as JSON')
     .action(async (options: { config: string; json?: boolean }) => {

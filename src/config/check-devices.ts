@@ -33,6 +33,9 @@ export function checkDevices(report: Report): void {
     checkBus(report, path, node);
     const driver = driverOf(report.tree, device);
     checkUnit(report, path, node, driver);
+    if (nodeAt(node, ['points']) === undefined && nodeAt(node, ['profile']) === undefined) {
+      report.missing([...path, 'points'], 'points, or a profile that has them');
+    }
     for (const [point, pointNode] of entriesAt(node, ['points'])) {
       const pointPath = [...path, 'points', point];
       checkTransform(report, pointPath, pointNode);

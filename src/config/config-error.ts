@@ -13,6 +13,8 @@ export interface ConfigError {
 export interface Position {
   readonly line: number;
   readonly column: number;
+  /** Where it is not the file that is being read, but one that it names. */
+  readonly file?: string;
 }
 
 export type Path = readonly (string | number)[];
@@ -27,8 +29,15 @@ const MESSAGE_LENGTH_MAX = 1000;
 export function configError(file: string, position: Position, path: Path, found: string): ConfigError {
   const key = shorten(keyText(path), KEY_LENGTH_MAX);
   const message = shorten(found, MESSAGE_LENGTH_MAX);
-  const place = `${file}:${position.line}:${position.column}: `;
-  return { file, position, key, message, line: oneLine(place + (key === '' ? '' : `${key}: `) + message) };
+  const named = position.file ?? file;
+  const place = `${named}:${position.line}:${position.column}: `;
+  return {
+    file: named,
+    position,
+    key,
+    message,
+    line: oneLine(place + (key === '' ? '' : `${key}: `) + message),
+  };
 }
 
 /** Each place once, in the order of the file, and no more than a person can use. */

@@ -8,7 +8,7 @@ import type { Path } from './config-error.js';
 const KEYS: Readonly<Record<string, readonly string[]>> = {
   '': ['commands', 'clock'],
   'buses.*': ['concurrency'],
-  'devices.*': ['profile', 'address_base'],
+  'devices.*': ['address_base'],
   'devices.*.points.*': ['order', 'byte', 'length', 'writable', 'min', 'max', 'bit'],
   'mappings.*': ['aggregate'],
   'bridges.*': ['window', 'budget'],
@@ -20,12 +20,6 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
   'devices.*.points.*.type': ['int8', 'uint8', 'bcd16', 'bcd32', 'string'],
   'mappings.*.payload': ['cbor', 'sparkplug'],
 };
-
-/** Whether what is missing at `path` would come from a key of a later version, which is refused already. */
-export function isLeftToLater(path: Path, keys: readonly string[]): boolean {
-  const pattern = patternOf(path);
-  return pattern === 'devices.*.points' && keys.includes('profile');
-}
 
 /** @param mapping path of the mapping that holds the key */
 export function isLaterKey(mapping: Path, key: string): boolean {

@@ -9,6 +9,7 @@ import { type AccessFiles, readAccessFiles } from './access-files.js';
 import { type ConfigError, configError, FILE_START, sortErrors } from './config-error.js';
 import { journalPathProblem, resolveJournalPath } from './journal-path.js';
 import { CONFIG_BYTES_MAX, readConfig, type Section } from './parse.js';
+import { profileFiles } from './profile-files.js';
 import { firstBadByte, readFileBounded } from './read-file.js';
 import type { Report } from './report.js';
 import type { Config } from './schema.js';
@@ -38,7 +39,13 @@ export function loadConfig(
   options: { readonly only?: readonly Section[] } = {},
 ): LoadedConfig {
   const folder = dirname(resolve(file));
-  const { config, errors, report } = readConfig(readText(file), file, environment, options.only);
+  const { config, errors, report } = readConfig(
+    readText(file),
+    file,
+    environment,
+    options.only,
+    options.only === undefined ? profileFiles(folder) : undefined,
+  );
   if (report === undefined) throw fault(file, errors);
   const journalPath = checkJournalPath(report, environment);
   const secrets = options.only === undefined ? readSecrets(report, folder) : NO_SECRETS;

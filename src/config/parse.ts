@@ -8,6 +8,7 @@
 import { type ConfigError, configError, FILE_START, type Path, sortErrors } from './config-error.js';
 import { anonymousByDefault } from './endpoint.js';
 import { noWords, reportIssues } from './issue.js';
+import { graftProfiles, NO_PROFILES, type ProfileSource } from './profile.js';
 import { defaultType, parseRegister } from './register.js';
 import { Report } from './report.js';
 import { type Config, configSchema, type PointConfig } from './schema.js';
@@ -50,6 +51,7 @@ export function readConfig(
   file: string,
   environment: Readonly<Record<string, string | undefined>>,
   only?: readonly Section[],
+  profiles: ProfileSource = NO_PROFILES,
 ): ParsedFile {
   if (text.length > CONFIG_BYTES_MAX) {
     return {
@@ -61,6 +63,7 @@ export function readConfig(
   if (root === undefined) return { errors: sortErrors(errors) };
   const report = new Report(root, file);
   report.errors.push(...errors);
+  graftProfiles(report, profiles);
   takeNumbers(root, root, []);
   const judged = configSchema.safeParse(plainValue(root), noWords);
   reportIssues(report, judged.error?.issues ?? []);

@@ -1,6 +1,5 @@
 /** Collects what is wrong, each mistake once and at its place. */
 import { type ConfigError, configError, type Path, type Position } from './config-error.js';
-import { isLeftToLater } from './later.js';
 import { nearest } from './nearest.js';
 import { keysAt } from './schema-at.js';
 import { type MappingNode, nodeAt } from './tree.js';
@@ -43,7 +42,7 @@ export class Report {
     const known = keysAt(this.tree, mapping);
     const slips =
       node?.kind === 'mapping' ? [...node.entries.keys()].filter((name) => !known.includes(name)) : [];
-    if (isLeftToLater(path, slips) || slips.some((slip) => nearest(slip, known) === key)) return;
+    if (slips.some((slip) => nearest(slip, known) === key)) return;
     this.at(path, `found nothing, needed: ${needed}`);
   }
 

@@ -243,7 +243,13 @@ export const deviceSchema = z.strictObject({
     .prefault('1s')
     .describe('How often its points are read, unless they say otherwise.'),
   options: options.optional().describe('Handed to a driver of your own, which checks it.'),
-  points: z.record(identifier, pointSchema).describe('What is read, by name.'),
+  profile: text('the name of a profile, or the path of one')
+    .optional()
+    .describe(
+      'A named set of points that ships with godwit (godwit profiles lists them), or the path of one; keys and points beside it override what it says.',
+    ),
+  only: z.array(identifier).min(1).optional().describe('With profile: only these of its points.'),
+  points: z.record(identifier, pointSchema).default({}).describe('What is read, by name.'),
 });
 
 const EXPRESSION = 'an expression such as meter/voltage * meter/current / 1000';

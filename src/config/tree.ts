@@ -61,6 +61,8 @@ export interface TreeSource {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** The sections to read; all where absent. */
   readonly only?: readonly string[] | undefined;
+  /** Its nodes will stand in the tree of another file, so each must say where it comes from. */
+  readonly placed?: boolean;
 }
 
 /** 20,000 points of ten keys each fit; an alias bomb does not. */
@@ -194,7 +196,8 @@ class TreeReader {
   }
 
   #at(node: { readonly range?: readonly [number, number, number] | null }): Position {
-    return positionOf(this.#lineCounter, node.range?.[0] ?? 0);
+    const position = positionOf(this.#lineCounter, node.range?.[0] ?? 0);
+    return this.#source.placed === true ? { ...position, file: this.#source.file } : position;
   }
 
   #node(

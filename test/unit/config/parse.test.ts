@@ -172,8 +172,8 @@ log: { level: info }
   });
 
   test('every key of the contract that this version lacks is refused as not available', () => {
-    const lines = errorLines(`${BASE}  sdm: { bus: rtu, unit: 2, profile: eastron-sdm120 }
-  bits: { bus: tcp, unit: 3, address_base: 1, points: { b: { register: holding/1, bit: 3, writable: true, enum: { 0: a } } } }
+    const lines =
+      errorLines(`${BASE}  bits: { bus: tcp, unit: 3, address_base: 1, points: { b: { register: holding/1, bit: 3, writable: true, enum: { 0: a } } } }
 mappings:
   - { from: "*/*", topic: a, aggregate: { window: 1m } }
   - { from: "*/*", topic: b, payload: { template: "{value}" } }
@@ -193,7 +193,6 @@ bridges:
         'devices.bits.address_base',
         'devices.bits.points.b.bit',
         'devices.bits.points.b.writable',
-        'devices.sdm.profile',
         'mappings[0].aggregate',
         'mappings[1].payload',
       ].sort(),

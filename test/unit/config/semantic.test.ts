@@ -34,7 +34,7 @@ devices:
     ],
     [
       on('tcp', 'unti: 1, points: {}'),
-      '4:18: devices.d.unti: found an unknown key, did you mean unit? allowed: bus, unit, poll, options, points',
+      '4:18: devices.d.unti: found an unknown key, did you mean unit? allowed: bus, unit, poll, profile, only, options, points',
     ],
     [
       on('tcp', 'unit: 256, points: {}'),
@@ -52,7 +52,10 @@ devices:
       on('sim', 'unit: 1, points: {}'),
       '4:18: devices.d.unit: found a unit number, which only Modbus devices have; remove it',
     ],
-    [on('tcp', 'unit: 1'), '4:6: devices.d.points: found nothing, needed: a mapping'],
+    [
+      on('tcp', 'unit: 1'),
+      '4:6: devices.d.points: found nothing, needed: points, or a profile that has them',
+    ],
     [
       on('tcp', 'unit: 1, points: { p: { simulate: {} } }'),
       '4:42: devices.d.points.p.simulate: found simulate, but the device is on a bus with driver modbus-tcp, needed: register',
