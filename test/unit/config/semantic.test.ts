@@ -34,7 +34,7 @@ devices:
     ],
     [
       on('tcp', 'unti: 1, points: {}'),
-      '4:18: devices.d.unti: found an unknown key, did you mean unit? allowed: bus, unit, poll, profile, only, options, points',
+      '4:18: devices.d.unti: found an unknown key, did you mean unit? allowed: bus, unit, poll, options, profile, only, points',
     ],
     [
       on('tcp', 'unit: 256, points: {}'),
