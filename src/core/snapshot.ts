@@ -51,6 +51,8 @@ export interface BusSnapshot {
   readonly requests: number;
   readonly timeouts: number;
   readonly errors: number;
+  /** Bytes that were part of no message, on lines where there can be such. */
+  readonly discarded?: number;
 }
 
 export interface BrokerSnapshot {

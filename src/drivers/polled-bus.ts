@@ -10,11 +10,13 @@
 import { sourceOf } from '../config/point-source.js';
 import type { PointConfig } from '../config/schema.js';
 import { invariant, reasonOf } from '../core/error.js';
+import type { Reading } from '../core/reading.js';
 import { makeScale } from '../core/scale.js';
 import type { BusSnapshot } from '../core/snapshot.js';
 import type { Value } from '../core/value.js';
 import { DeviceWatch } from './device-watch.js';
 import type { DeviceCounters, Driver, DriverContext } from './driver.js';
+import type { FrameListener } from './frame-tap.js';
 import { OutOfService } from './out-of-service.js';
 import { PollLoop } from './poll-loop.js';
 import type { RawReading } from './raw-reading.js';
@@ -22,10 +24,31 @@ import { Schedule, type Task } from './schedule.js';
 import { refuseWrite, UnfitValue, type WriteResult } from './write-result.js';
 
 /** What one point was found to be: a value before scaling, or why there is none. */
-export type Outcome = { readonly value: Value; readonly raw?: Uint8Array } | { readonly bad: string };
+export type Outcome =
+  | { readonly value: Value; readonly raw?: Uint8Array }
+  | BadOutcome
+  /** Nothing new from a point that its device tells by itself. */
+  | { readonly quiet: true };
+
+export interface BadOutcome {
+  readonly bad: string;
+  /** It has been so for as long as a device may be silent. */
+  readonly lasting?: boolean;
+}
+
 export type Outcomes = ReadonlyMap<string, Outcome>;
 
+/** What a source may tell without being asked. */
+export interface BusEvents {
+  /** What a device said by itself, between polls. */
+  tell(device: string, outcomes: Outcomes): void;
+  /** The bus is usable again: devices that are offline are asked at once. */
+  wake(): void;
+}
+
 export interface PolledSource {
+  /** Once, before anything else. */
+  attach?(events: BusEvents): void;
   /** Before the first read, and again after it failed: then the bus is down, and its devices with it. */
   open?(): Promise<void>;
   close?(): Promise<void>;
@@ -35,6 +58,8 @@ export interface PolledSource {
   write?(device: string, point: string, value: Value): Promise<WriteResult>;
   /** What is wrong with the whole bus at present, in one sentence. */
   fault?(): string | undefined;
+  counts?(): Pick<BusSnapshot, 'timeouts' | 'errors' | 'discarded'>;
+  trace?(listener: FrameListener): () => void;
 }
 
 export interface PolledRules {
@@ -46,7 +71,7 @@ export interface PolledRules {
 /** A bus that could not be opened is tried again after so long. */
 const OPEN_AGAIN_MS = 10_000;
 
-export class PolledBus implements Driver {
+export class PolledBus implements Driver, BusEvents {
   readonly name: string;
   readonly #context: DriverContext;
   readonly #rules: PolledRules;
@@ -82,6 +107,7 @@ export class PolledBus implements Driver {
     const backOff = { offlineAfter: rules.offlineAfter, retryMaxMs: rules.retryMaxMs };
     this.#schedule = new Schedule(scheduled, backOff, context.clock.monotonicMs());
     this.#loop = new PollLoop(context.clock, this.#schedule, (task) => this.#poll(task));
+    source.attach?.(this);
   }
 
   async start(): Promise<void> {
@@ -102,7 +128,8 @@ export class PolledBus implements Driver {
 
   snapshot(): BusSnapshot {
     const { driver } = this.#rules;
-    const counts = { requests: this.#requests, timeouts: 0, errors: this.#errors };
+    const own = this.#source.counts?.() ?? { timeouts: 0, errors: this.#errors };
+    const counts = { requests: this.#requests, ...own };
     const reason = this.#openFault?.reason ?? this.#source.fault?.();
     if (reason !== undefined) return { driver, state: 'down', reason, ...counts };
     return { driver, state: this.#opened ? 'up' : 'connecting', ...counts };
@@ -114,7 +141,15 @@ export class PolledBus implements Driver {
     return { polls: watch?.polls ?? 0, failures: watch?.failures ?? 0, skipped };
   }
 
-  /** What a device says by itself, between polls. */
+  trace(listener: FrameListener): () => void {
+    return this.#source.trace?.(listener) ?? (() => undefined);
+  }
+
+  wake(): void {
+    this.#schedule.askNow(this.#context.clock.monotonicMs());
+    this.#loop.wake();
+  }
+
   tell(device: string, outcomes: Outcomes): void {
     const watch = this.#watches.get(device);
     if (watch === undefined || this.#outOfService.has(device) || this.#stopSignal.signal.aborted) return;
@@ -174,15 +209,29 @@ export class PolledBus implements Driver {
     const outcomes = await this.#inTurn(() => this.#read(task.device, task.points));
     if (outcomes === STOPPED || this.#outOfService.has(task.device)) return;
     const nowMs = this.#context.clock.monotonicMs();
-    const [firstBad] = [...outcomes.values()].flatMap((one) => ('bad' in one ? [one.bad] : []));
-    if (firstBad !== undefined && [...outcomes.values()].every((one) => 'bad' in one)) {
-      this.#errors += 1;
-      watch.failed();
-      if (this.#schedule.failed(task.device, nowMs)) watch.offline(firstBad);
+    const said = [...outcomes.values()].filter((one) => !('quiet' in one));
+    const [first] = said;
+    if (first === undefined) return;
+    if (said.length === outcomes.size && said.every((one) => 'bad' in one)) {
+      this.#failed(task.device, watch, first as BadOutcome, nowMs);
       return;
     }
+    // What comes by itself is no answer to a poll, and what is bad beside it tells nothing of the device.
+    if (!said.some((one) => 'value' in one)) return;
     this.#schedule.answered(task.device, nowMs);
     watch.answered(readingsOf(watch, outcomes));
+  }
+
+  #failed(device: string, watch: DeviceWatch, first: BadOutcome, nowMs: number): void {
+    this.#errors += 1;
+    watch.failed();
+    let offline = this.#schedule.failed(device, nowMs);
+    const left = first.lasting === true ? this.#rules.offlineAfter : 0;
+    for (let missed = 1; missed < left && !offline; missed += 1)
+      offline = this.#schedule.failed(device, nowMs);
+    if (!offline) return;
+    const fault = this.#openFault?.reason ?? this.#source.fault?.();
+    watch.offline(first.bad, fault === undefined ? first.bad : `bus down: ${fault}`);
   }
 
   /** Every point that was asked for has an Outcome. */
@@ -237,10 +286,11 @@ export class PolledBus implements Driver {
 
 const STOPPED = Symbol('stopped');
 
-function readingsOf(watch: DeviceWatch, outcomes: Outcomes) {
-  return [...outcomes].map(([point, outcome]) =>
-    'bad' in outcome ? watch.bad(point, outcome.bad) : watch.good(point, outcome.value),
-  );
+function readingsOf(watch: DeviceWatch, outcomes: Outcomes): Reading[] {
+  return [...outcomes].flatMap(([point, outcome]) => {
+    if ('quiet' in outcome) return [];
+    return ['bad' in outcome ? watch.bad(point, outcome.bad) : watch.good(point, outcome.value)];
+  });
 }
 
 export function rawReading(
@@ -255,8 +305,10 @@ export function rawReading(
     ...(unit === undefined ? {} : { unit }),
   };
   if (config === undefined) return { ...head, value: null, quality: 'bad', reason: 'unknown' };
-  if (outcome === undefined || 'bad' in outcome) {
-    return { ...head, value: null, quality: 'bad', reason: outcome?.bad ?? 'no value' };
+  if (outcome === undefined || !('value' in outcome)) {
+    const reason =
+      outcome !== undefined && 'bad' in outcome ? outcome.bad : 'nothing new since the poll before';
+    return { ...head, value: null, quality: 'bad', reason };
   }
   const { value, raw } = outcome;
   const scaled = makeScale(config.scale, config.offset)?.(value) ?? value;

@@ -5,6 +5,7 @@
 
 import { GodwitError, reasonOf } from '../core/error.js';
 import type { ByteStream, OpenStream, StreamListener } from './byte-stream.js';
+import { openFaultSentence } from './serial-port-advice.js';
 
 export interface SerialSettings {
   readonly path: string;
@@ -12,6 +13,7 @@ export interface SerialSettings {
   readonly parity: 'none' | 'even' | 'odd';
   readonly dataBits: 7 | 8;
   readonly stopBits: 1 | 2;
+  readonly flowControl?: 'none' | 'hardware' | 'software';
 }
 
 export function serialStream(settings: SerialSettings): OpenStream {
@@ -26,7 +28,15 @@ async function openPort(
   const { SerialPort } = await import('serialport');
   // A port object is used for one opening: one that lost its device would keep what was written and send it
   // minutes later. hupcl off: opening must not toggle DTR, which resets Arduino-like devices.
-  const port = new SerialPort({ ...settings, autoOpen: false, hupcl: false });
+  const { flowControl, ...plain } = settings;
+  const port = new SerialPort({
+    ...plain,
+    rtscts: flowControl === 'hardware',
+    xon: flowControl === 'software',
+    xoff: flowControl === 'software',
+    autoOpen: false,
+    hupcl: false,
+  });
   let ended = false;
   // Faults show as a close (a port lost at the very moment of opening only with the next write); without a listener
   // they would end the process.
@@ -34,8 +44,11 @@ async function openPort(
   await new Promise<void>((resolve, reject) => {
     port.open((error) => {
       if (error === null || error === undefined) resolve();
-      else reject(new GodwitError('BUS_DOWN', sentenceOf(error, settings.path), { path: settings.path }));
+      else reject(error);
     });
+  }).catch(async (fault: unknown) => {
+    const sentence = await openFaultSentence(reasonOf(fault), settings.path);
+    throw new GodwitError('BUS_DOWN', sentence, { path: settings.path });
   });
   const close = (): void => {
     if (ended) return;
@@ -63,20 +76,4 @@ async function openPort(
     },
     close,
   };
-}
-
-/** Open faults carry nothing but a message. */
-function sentenceOf(error: Error, path: string): string {
-  const text = reasonOf(error);
-  if (text.includes('No such file')) return `${path} is missing; plug the adapter in or correct the path`;
-  if (text.includes('Permission denied')) {
-    return `${path} may not be opened: permission denied; add the user to group dialout and log in again`;
-  }
-  if (text.includes('Cannot lock port')) {
-    return `${path} is locked: another program uses it; stop that program (a console on the UART counts too)`;
-  }
-  if (text.includes('Inappropriate ioctl') || text.includes('not a tty')) {
-    return `${path} is not a serial port; correct the path`;
-  }
-  return `${path} cannot be opened: ${text}`;
 }
