@@ -6,13 +6,21 @@ import type { Message } from '../core/message.js';
 import type { SampleSet } from '../core/sample.js';
 import type { Storage } from '../storage/storage.js';
 import type { Lookup } from './addresses.js';
+import type { RunCommand } from './command.js';
 import type { ReplayJobs } from './replay-job.js';
 import type { Dial, TlsSecrets } from './transport.js';
 
 export interface BridgeOptions {
   readonly name: string;
   readonly config: BridgeConfig;
-  readonly secrets: { readonly password?: string; readonly tls?: TlsSecrets };
+  readonly secrets: {
+    readonly password?: string;
+    /** Where that password was read, absolute: it is read again at each attempt. */
+    readonly passwordFile?: string;
+    readonly tls?: TlsSecrets;
+  };
+  /** Where the commands of its configuration run; absent: where the gateway does. */
+  readonly folder?: string;
   readonly gateway: {
     readonly id: string;
     readonly version: string;
@@ -31,6 +39,7 @@ export interface BridgeOptions {
   readonly random: () => number;
   readonly dial?: Dial;
   readonly lookup?: Lookup;
+  readonly runCommand?: RunCommand;
   /** Replays of all bridges; absent: this one has none. */
   readonly replays?: ReplayJobs;
 }

@@ -5,8 +5,11 @@ import { systemLookup } from './addresses.js';
 import type { BridgeOptions } from './bridge-options.js';
 import { BridgeSession } from './bridge-session.js';
 import { decodeState, newState, type SavedState } from './bridge-state.js';
+import { runCommand } from './command.js';
 import { Control } from './control.js';
+import { Credentials } from './credentials.js';
 import { dial } from './dial.js';
+import { DownHook } from './down-hook.js';
 import { Feeds } from './feeds.js';
 import { renderGateway, routeFor, statusTopic } from './forward.js';
 import { Incoming } from './incoming.js';
@@ -93,10 +96,12 @@ export function buildParts(options: BridgeOptions, events: BridgeEvents): Bridge
   const link = new Link(
     {
       bridge: name,
-      ...{ config, secrets, clientId, clock, log },
+      ...{ config, clientId, clock, log },
       way: wayOf(config, secrets.tls),
       lookup: options.lookup ?? systemLookup,
       addresses: storage.keyValue(`bridge/${name}/addresses`),
+      credentials: credentialsOf(options),
+      downHook: downHookOf(options),
       dial: options.dial ?? dial,
       random: options.random,
       will: (allowed) => status.will(allowed),
@@ -126,6 +131,51 @@ export function buildParts(options: BridgeOptions, events: BridgeEvents): Bridge
     replay: options.replays && replayOf(options, options.replays, session, wake),
     stopListening: storage.onCommitted((head) => feeds.grown(head)),
   };
+}
+
+function credentialsOf({
+  clock,
+  config,
+  folder,
+  gateway,
+  log,
+  name,
+  runCommand: run,
+  secrets,
+}: BridgeOptions): Credentials {
+  return new Credentials({
+    bridge: name,
+    gatewayId: gateway.id,
+    username: config.username,
+    password: secrets.password,
+    file: secrets.passwordFile,
+    command: config.password_command,
+    maxAgeMs: config.password_max_age ?? 0,
+    folder: folder ?? process.cwd(),
+    headers: config.headers ?? {},
+    run: run ?? runCommand,
+    ...{ clock, log },
+  });
+}
+
+function downHookOf({
+  clock,
+  config,
+  folder,
+  gateway,
+  log,
+  name,
+  runCommand: run,
+}: BridgeOptions): DownHook | undefined {
+  if (config.on_down === undefined) return undefined;
+  return new DownHook({
+    bridge: name,
+    gatewayId: gateway.id,
+    config: config.on_down,
+    folder: folder ?? process.cwd(),
+    run: run ?? runCommand,
+    ...{ clock, log },
+  });
 }
 
 function savedState({ log, name, storage }: BridgeOptions): SavedState {

@@ -104,6 +104,7 @@ export class Bridge implements Part {
       ...(reason !== undefined && { reason }),
       since: link?.sinceMs ?? 0,
       server: link?.server?.url ?? null,
+      ...link?.details,
       waiting,
       inFlight,
       delivered,

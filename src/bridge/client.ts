@@ -81,6 +81,11 @@ export class Client {
     return this.#keptBack;
   }
 
+  /** The address that was reached. */
+  get address(): string | undefined {
+    return this.#transport?.address;
+  }
+
   get connected(): boolean {
     return this.#state === 'connected';
   }

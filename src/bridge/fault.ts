@@ -13,6 +13,7 @@ export type FaultKind =
   | 'proxy'
   | 'clock'
   | 'upgrade'
+  | 'password'
   | 'not-accepted'
   | 'taken-over'
   | 'keep-alive'

@@ -17,19 +17,24 @@ import { Addresses, type Lookup } from './addresses.js';
 import { Backoff } from './backoff.js';
 import { CertificateAge } from './certificate-age.js';
 import { Client } from './client.js';
+import type { Answer, Credentials } from './credentials.js';
+import type { DownHook } from './down-hook.js';
 import { type Fault, isBusy } from './fault.js';
 import { RECEIVE_MAXIMUM } from './incoming.js';
+import { Outage } from './outage.js';
+import { ReturnProbe } from './return-probe.js';
 import { parseServerUrl, referredServer, type ServerUrl } from './server-url.js';
-import type { Dial, Transport, Way } from './transport.js';
+import type { Dial, Way } from './transport.js';
 
 export interface LinkOptions {
   readonly bridge: string;
   readonly config: BridgeConfig;
-  readonly secrets: { readonly password?: string };
   readonly way: Way;
   readonly lookup: Lookup;
   /** Remembers the addresses that worked. */
   readonly addresses: KeyValueDoor;
+  readonly credentials: Credentials;
+  readonly downHook: DownHook | undefined;
   readonly clientId: string;
   readonly dial: Dial;
   readonly clock: Clock;
@@ -60,9 +65,10 @@ const MAXIMUM_PACKET_SIZE = 1024 * 1024;
 const WIPE_CLOSE_MS = 5000;
 /** Servers that refer to each other are not followed for ever. */
 const REDIRECTIONS_MAX = 3;
-/** Once is an old connection of ours; twice is another client. */
-const TAKEOVERS_MAX = 2;
 const BUSY_WAIT_MS = 5000;
+/** What is needed to ask for a session. */
+type Given = Extract<Answer, { readonly kind: 'credentials' }>;
+
 const WIPED: Fault = { kind: 'closed', sentence: 'the old session was thrown away' };
 
 export class Link {
@@ -77,7 +83,10 @@ export class Link {
   #state: BridgeSnapshot['state'] = 'stopped';
   #sinceMs = 0;
   #readyAtMs: number | undefined;
-  #fault: { readonly begunAtMs: number; attempts: number; sentence: string } | undefined;
+  readonly #outage: Outage;
+  #sessions = 0;
+  /** When the next attempt begins, in monotonic time. */
+  #nextAtMs: number | undefined;
   /** A server whose old session was thrown away by a connection with Clean Start. */
   #wiped: string | undefined;
   /** The connection that did it, until the server has closed it. */
@@ -88,9 +97,7 @@ export class Link {
   /** A server that is not in the list, which the one before referred us to. */
   #referred: ServerUrl | undefined;
   #redirections = 0;
-  #takeovers = 0;
-  #returnTimer: Timer | undefined;
-  #probe: Transport | undefined;
+  readonly #probe: ReturnProbe;
   #returning = false;
   readonly #certificate: CertificateAge | undefined;
   #stopping = false;
@@ -102,6 +109,7 @@ export class Link {
     const cert = options.way.tls?.cert;
     if (cert !== undefined) this.#certificate = new CertificateAge(cert);
     this.#backoff = new Backoff(options.config.backoff, options.random);
+    this.#outage = new Outage(options);
     this.#addresses = new Addresses({
       lookup: options.lookup,
       clock: options.clock,
@@ -109,10 +117,18 @@ export class Link {
       told: (host, reason) => this.#tellOfDns(host, reason),
     });
     this.#way = { ...options.way, addresses: this.#addresses };
+    const { clock, config, credentials, dial } = options;
+    this.#probe = new ReturnProbe({
+      afterMs: config.return_after,
+      way: this.#way,
+      ...{ clock, credentials, dial },
+      reached: () => this.#return(),
+    });
   }
 
   start(): void {
     this.#servers = this.#options.config.servers.map(parseServerUrl);
+    this.#options.downHook?.down(this.server?.url, undefined);
     this.#connect();
   }
 
@@ -121,8 +137,11 @@ export class Link {
     this.#stopping = true;
     this.#timer?.cancel();
     this.#wipeTimer?.cancel();
-    this.#endReturn();
+    this.#probe.end();
     this.#wiping?.close(WIPED);
+    this.#outage.stop();
+    this.#options.credentials.stop();
+    this.#options.downHook?.stop();
     const client = this.#client;
     if (client !== undefined) {
       await new Promise<void>((resolve) => {
@@ -149,8 +168,29 @@ export class Link {
   /** Why it is not connected, in one sentence; or what is amiss though it is. */
   get reason(): string | undefined {
     const remark = this.#remark;
-    const sentence = this.#fault?.sentence;
+    const { sentence } = this.#outage;
     return sentence === undefined || remark === undefined ? (sentence ?? remark) : `${sentence} (${remark})`;
+  }
+
+  /** What else a person wants to know of it. */
+  get details(): Pick<
+    BridgeSnapshot,
+    'fault' | 'address' | 'attempts' | 'nextAttempt' | 'sessions' | 'onDown'
+  > {
+    const { clock, downHook } = this.#options;
+    const { attempts, fault } = this.#outage;
+    const address = this.client?.address;
+    return {
+      ...(fault !== undefined && { fault: fault.kind }),
+      ...(address !== undefined && { address }),
+      ...(attempts > 0 && { attempts }),
+      ...(this.#state === 'waiting' &&
+        this.#nextAtMs !== undefined && {
+          nextAttempt: Math.round(clock.wallMs() + this.#nextAtMs - clock.monotonicMs()),
+        }),
+      sessions: this.#sessions,
+      ...(downHook !== undefined && { onDown: downHook.snapshot }),
+    };
   }
 
   get #remark(): string | undefined {
@@ -171,21 +211,11 @@ export class Link {
   ready(): void {
     const { bridge, clock, log } = this.#options;
     const nowMs = clock.monotonicMs();
-    const fault = this.#fault;
     this.#readyAtMs = nowMs;
-    this.#fault = undefined;
+    this.#sessions += 1;
     this.#enter('connected');
-    log.info(
-      {
-        bridge,
-        server: this.server?.url,
-        ...(fault !== undefined && {
-          downMs: Math.round(nowMs - fault.begunAtMs),
-          attempts: fault.attempts,
-        }),
-      },
-      'Bridge is connected',
-    );
+    this.#outage.over(this.server);
+    this.#options.downHook?.up();
     this.#redirections = 0;
     this.#awaitReturn();
     const days = this.#certificate?.toTell(clock.wallMs(), nowMs);
@@ -197,6 +227,15 @@ export class Link {
     const server = this.server;
     if (this.#stopping || server === undefined) return;
     this.#enter('connecting');
+    this.#client = undefined;
+    this.#options.credentials.get((answer) => {
+      if (this.#stopping) return;
+      if (answer.kind === 'fault') this.#closed(answer.fault);
+      else this.#dial(server, answer);
+    });
+  }
+
+  #dial(server: ServerUrl, { headers, password }: Given): void {
     const known = this.#options.knowsSession(server);
     // One connection throws away whatever session a stranger left under our name, the next begins ours. One would not
     // do: in 3.1.1 a Clean Session ends with its connection, and mosquitto 2.0.11 forgets over a restart any session
@@ -205,8 +244,8 @@ export class Link {
     const client = new Client(
       {
         server,
-        way: this.#way,
-        connect: this.#connectPacket(wipe),
+        way: { ...this.#way, headers },
+        connect: this.#connectPacket(wipe, password),
         dial: this.#options.dial,
         clock: this.#options.clock,
         maximumPacketSize: MAXIMUM_PACKET_SIZE,
@@ -239,8 +278,8 @@ export class Link {
     client.open();
   }
 
-  #connectPacket(wipe: boolean): ConnectPacket {
-    const { clientId, config, secrets, will } = this.#options;
+  #connectPacket(wipe: boolean, password: string | undefined): ConnectPacket {
+    const { clientId, config, will } = this.#options;
     const isV5 = config.version === 5;
     const theWill = wipe ? undefined : will(this.#willAllowed);
     return {
@@ -251,7 +290,7 @@ export class Link {
       keepAlive: Math.min(0xffff, Math.ceil(config.keepalive / 1000)),
       ...(theWill !== undefined && { will: theWill }),
       ...(config.username !== undefined && { username: config.username }),
-      ...(secrets.password !== undefined && { password: Buffer.from(secrets.password) }),
+      ...(password !== undefined && { password: Buffer.from(password) }),
       ...(isV5 && {
         properties: {
           sessionExpiryInterval: wipe ? 0 : Math.min(0xffff_ffff, Math.ceil(config.session_expiry / 1000)),
@@ -284,25 +323,27 @@ export class Link {
     this.#events.closed(fault);
     this.#onClosed?.();
     if (this.#stopping) return;
-    this.#endReturn();
+    this.#probe.end();
     if (this.#returning) {
       this.#returning = false;
       this.#serverIndex = 0;
       this.#connect();
       return;
     }
-    this.#note(fault, nowMs);
+    this.#note(fault, lastedMs);
     if (this.#follow(fault)) return;
     this.#referred = undefined;
 
     this.#serverIndex = lastedMs === undefined ? (this.#serverIndex + 1) % this.#servers.length : 0;
-    const isRoundOver = lastedMs !== undefined || this.#serverIndex === 0;
+    // No server can do anything about a password that is not to be had.
+    const isRoundOver = lastedMs !== undefined || this.#serverIndex === 0 || fault.kind === 'password';
     this.#enter(isRoundOver ? 'waiting' : 'connecting');
     this.#timer?.cancel();
     // However long the session was: a server that has too much to do is not helped by one that comes back at once.
     const busy = isBusy(fault.reasonCode);
     const waitMs = isRoundOver ? this.#backoff.delayMs(busy ? 0 : lastedMs) : 0;
-    this.#timer = clock.at(nowMs + (busy ? Math.max(waitMs, BUSY_WAIT_MS) : waitMs), () => this.#connect());
+    this.#nextAtMs = nowMs + (busy ? Math.max(waitMs, BUSY_WAIT_MS) : waitMs);
+    this.#timer = clock.at(this.#nextAtMs, () => this.#connect());
   }
 
   #tellOfDns(host: string, reason: string | undefined): void {
@@ -312,26 +353,14 @@ export class Link {
       log.warn({ bridge, host, reason }, 'DNS does not resolve the name; its last good addresses are used');
   }
 
-  #note(fault: Fault, nowMs: number): void {
-    const { bridge, log } = this.#options;
-    const fields = { bridge, server: this.server?.url, kind: fault.kind, reason: fault.sentence };
+  #note(fault: Fault, lastedMs: number | undefined): void {
+    const { credentials, downHook } = this.#options;
     // What the server takes is known only from its refusal: the Will is asked for with less.
     if (fault.reasonCode === ReasonCode.qosNotSupported) this.#willAllowed.qos1 = false;
     if (fault.reasonCode === ReasonCode.retainNotSupported) this.#willAllowed.retain = false;
-    if (this.#fault === undefined) {
-      this.#fault = { begunAtMs: nowMs, attempts: 0, sentence: fault.sentence };
-      log.warn(fields, 'Bridge is not connected; what is accepted waits in the journal');
-    } else {
-      log.debug(fields, 'Bridge could not connect again');
-    }
-    this.#fault.attempts += 1;
-    this.#fault.sentence = fault.sentence;
-    if (fault.kind !== 'taken-over') return;
-    this.#takeovers += 1;
-    if (this.#takeovers < TAKEOVERS_MAX) return;
-    this.#fault.sentence = `another client uses the client identifier ${this.#options.clientId} on this server, and each throws the other off: was the card of this gateway copied? Give each a gateway.id of its own`;
-    if (this.#takeovers > TAKEOVERS_MAX) return;
-    log.error({ ...fields, clientId: this.#options.clientId }, 'Another client uses this client identifier');
+    if (fault.kind === 'not-accepted' || fault.kind === 'upgrade') credentials.refused();
+    this.#outage.note(fault, this.server, lastedMs);
+    downHook?.down(this.server?.url, fault);
   }
 
   /** The server says where to go instead. */
@@ -350,42 +379,18 @@ export class Link {
 
   /** Another server than the first: once that one can be reached again, back to it. */
   #awaitReturn(): void {
-    const { clock, config } = this.#options;
-    if (this.#serverIndex === 0 || this.#referred !== undefined) return;
-    this.#returnTimer = clock.at(clock.monotonicMs() + config.return_after, () => this.#tryFirst());
-  }
-
-  #tryFirst(): void {
-    const { dial, settle } = this.#options;
     const [first] = this.#servers;
-    const client = this.#client;
-    if (first === undefined || client === undefined) return;
-    let reached = false;
-    this.#endReturn();
-    this.#awaitReturn();
-    this.#probe = dial(first, this.#way, {
-      opened: () => {
-        reached = true;
-        this.#endReturn();
-        settle(() => {
-          if (this.#client !== client) return;
-          this.#returning = true;
-          client.close({ kind: 'closed', sentence: 'the first server can be reached again' });
-        });
-      },
-      data: () => undefined,
-      drained: () => undefined,
-      closed: () => {
-        if (!reached) this.#probe = undefined;
-      },
-    });
+    if (this.#serverIndex === 0 || this.#referred !== undefined || first === undefined) return;
+    this.#probe.start(first);
   }
 
-  #endReturn(): void {
-    this.#returnTimer?.cancel();
-    this.#returnTimer = undefined;
-    this.#probe?.destroy();
-    this.#probe = undefined;
+  #return(): void {
+    const client = this.#client;
+    this.#options.settle(() => {
+      if (client === undefined || this.#client !== client) return;
+      this.#returning = true;
+      client.close({ kind: 'closed', sentence: 'the first server can be reached again' });
+    });
   }
 
   #enter(state: BridgeSnapshot['state']): void {

@@ -19,6 +19,5 @@ export function wayOf(config: BridgeConfig, tls: TlsSecrets | undefined): Way {
     ...(alpn !== undefined && { alpn }),
     ...(servername !== undefined && { serverName: servername }),
     ...(proxy !== undefined && { proxy }),
-    ...(config.headers !== undefined && { headers: config.headers }),
   };
 }

@@ -1,7 +1,7 @@
 /** `godwit status`: the Snapshot of the running gateway, for a person or for a script. */
 import { loadConfig } from '../config/load.js';
 import { GodwitError } from '../core/error.js';
-import type { Snapshot } from '../core/snapshot.js';
+import type { BridgeSnapshot, DownHookSnapshot, Snapshot } from '../core/snapshot.js';
 import { socketPathOf } from '../gateway/socket-path.js';
 import { requestControl } from './control-client.js';
 import { ExitCode } from './exit-code.js';
@@ -48,8 +48,9 @@ export function renderStatus(snapshot: Snapshot): string {
   for (const [name, bridge] of Object.entries(snapshot.bridges)) {
     const eta = bridge.eta === null || bridge.waiting === 0 ? '' : `, done in ${age(bridge.eta * 1000)}`;
     lines.push(
-      `bridge  ${name.padEnd(16)} ${bridge.state.padEnd(10)} for ${age(now - bridge.since)}  ${bridge.waiting} waiting, ${bridge.inFlight} in flight, ${bridge.delivered} delivered, ${bridge.lost} lost${eta}${because(bridge.reason)}`,
+      `bridge  ${name.padEnd(16)} ${bridge.state.padEnd(10)} for ${age(now - bridge.since)}  ${bridge.waiting} waiting, ${bridge.inFlight} in flight, ${bridge.delivered} delivered, ${bridge.lost} lost${eta}${because(bridge.reason)}${nextAttempt(bridge, now)}`,
     );
+    if (bridge.onDown !== undefined) lines.push(`          on_down        ${onDown(bridge.onDown, now)}`);
   }
   const journal = snapshot.journal;
   lines.push(
@@ -69,6 +70,18 @@ const LOSSES_SHOWN = 5;
 export function spanText(from: number, to: number): string {
   const [a, b] = [from, to].map((ms) => new Date(ms).toISOString().slice(0, 19));
   return a === b ? `${a}Z` : `${a}Z to ${b}Z`;
+}
+
+function nextAttempt({ attempts = 0, nextAttempt: at }: BridgeSnapshot, now: number): string {
+  if (at === undefined) return '';
+  return `  ${attempts === 1 ? '1 attempt' : `${attempts} attempts`}, the next in ${age(at - now)}`;
+}
+
+function onDown({ last, running, runs }: DownHookSnapshot, now: number): string {
+  if (running) return 'runs now';
+  if (last === undefined) return runs === 0 ? 'has not run' : `ran ${runs} times`;
+  const times = runs === 1 ? 'ran once' : `ran ${runs} times, the last`;
+  return `${times} ${age(now - last.at)} ago: ${last.ok ? '' : 'failed: '}${last.result}`;
 }
 
 function because(reason: string | undefined): string {

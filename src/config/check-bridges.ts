@@ -25,14 +25,19 @@ export function checkBridges(report: Report): void {
 
 function checkCredentials(report: Report, path: Path, bridge: Tree): void {
   const has = (key: string): boolean => nodeAt(bridge, [key]) !== undefined;
-  if (has('password') && has('password_file')) {
-    report.atKey([...path, 'password_file'], 'found password and password_file, allowed: one of them');
+  const [first, second] = PASSWORDS.filter(has);
+  if (first !== undefined && second !== undefined) {
+    report.atKey([...path, second], `found ${first} and ${second}, allowed: one of them`);
+  }
+  if (has('password_max_age') && !has('password_command')) {
+    report.atKey([...path, 'password_max_age'], 'found password_max_age without password_command; remove it');
   }
   // [MQTT311-3.1.2-22]; MQTT 5 lets a password go alone.
   if (
     textAt(bridge, ['version']) === '3.1.1' &&
     !has('username') &&
-    (has('password') || has('password_file'))
+    first !== undefined &&
+    !inHeaders(bridge)
   ) {
     report.missing([...path, 'username'], 'username, since MQTT 3.1.1 has no password without one');
   }
@@ -41,6 +46,15 @@ function checkCredentials(report: Report, path: Path, bridge: Tree): void {
       report.at([...path, key], 'found more than 65535 bytes, which MQTT cannot carry');
     }
   }
+}
+
+const PASSWORDS = ['password', 'password_file', 'password_command'] as const;
+
+/** Whether a header carries the password. */
+function inHeaders(bridge: Tree): boolean {
+  return entriesAt(bridge, ['headers']).some(
+    ([, value]) => textAt(value, [])?.includes('{password}') === true,
+  );
 }
 
 function checkTls(report: Report, path: Path, bridge: Tree): void {
@@ -58,6 +72,12 @@ function checkTls(report: Report, path: Path, bridge: Tree): void {
 }
 
 function checkHeaders(report: Report, path: Path, bridge: Tree): void {
+  if (inHeaders(bridge) && PASSWORDS.every((key) => nodeAt(bridge, [key]) === undefined)) {
+    report.at(
+      [...path, 'headers'],
+      'found {password} in headers, needed: password, password_file or password_command',
+    );
+  }
   if (nodeAt(bridge, ['headers']) === undefined || !noServer(bridge, isWebSocketScheme)) return;
   report.atKey(
     [...path, 'headers'],

@@ -4,6 +4,7 @@
  */
 import { matches } from '../mqtt/topic.js';
 import { computedPoints, DERIVED } from './derived.js';
+import { type BridgeReport, describeBridge, wayWarnings } from './describe-bridge.js';
 import { matcherOf, parsePattern } from './pattern.js';
 import { exampleValue, sourceOf } from './point-source.js';
 import type { BridgeConfig, Config, MappingConfig } from './schema.js';
@@ -14,6 +15,7 @@ export { renderReport } from './render-report.js';
 export interface CheckReport {
   readonly gateway: string;
   readonly devices: readonly DeviceReport[];
+  readonly bridges: readonly BridgeReport[];
   /** Of all rules together, at most. */
   readonly messagesPerDay: number;
   readonly warnings: readonly string[];
@@ -68,6 +70,9 @@ export function describeConfig(config: Config): CheckReport {
   return {
     gateway: config.gateway.id,
     devices,
+    bridges: Object.entries(config.bridges).map(([name, bridge]) =>
+      describeBridge(name, bridge, config.gateway.id),
+    ),
     messagesPerDay: totalPerDay(devices),
     warnings: [...warnings(config, devices)],
   };
@@ -287,6 +292,7 @@ function* bridgeWarnings(config: Config, name: string, bridge: BridgeConfig): Ge
   if (bridge.forward.length === 0 && bridge.receive.length === 0) {
     yield `bridge ${name} has no forward and no receive rules: it carries only status and losses`;
   }
+  yield* wayWarnings(name, bridge);
   for (const [index, { filter, strip }] of bridge.forward.entries()) {
     const literal = expandGateway(filter, config.gateway.id).replace(/[+#].*$/s, '');
     const start = expandGateway(strip, config.gateway.id);

@@ -45,6 +45,16 @@ export const size = (leastText: string, mostText: string) => {
 
 export const identifier = z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, { error: IDENTIFIER });
 export const text = (allowed: string) => z.string({ error: allowed }).min(1, { error: allowed });
+const COMMAND = 'a list of texts, the program and its arguments, such as ["/usr/local/bin/token", "--short"]';
+const argument = z.string({ error: 'text; put it in quotes to make it one' }).regex(/^[^\0]*$/, {
+  error: 'text without NUL',
+});
+/** A program and its arguments; no shell reads them. */
+export const command = z
+  .array(argument, { error: COMMAND })
+  .min(1, { error: COMMAND })
+  .max(64, { error: 'at most 64 items' })
+  .refine(([program]) => program !== '', { error: 'the name of a program as its first item' });
 export const qos = z.literal([0, 1, 2]);
 export const limit = (standard: number, least = 1, most = 1_000_000_000) =>
   z.number().int().min(least).max(most).default(standard);

@@ -10,6 +10,7 @@ import { type ConfigError, configError, FILE_START, sortErrors } from './config-
 import { journalPathProblem, resolveJournalPath } from './journal-path.js';
 import { CONFIG_BYTES_MAX, readConfig, type Section } from './parse.js';
 import { profileFiles } from './profile-files.js';
+import { checkPrograms } from './programs.js';
 import { firstBadByte, readFileBounded } from './read-file.js';
 import type { Report } from './report.js';
 import type { Config } from './schema.js';
@@ -49,6 +50,7 @@ export function loadConfig(
   if (report === undefined) throw fault(file, errors);
   const journalPath = checkJournalPath(report, environment);
   const secrets = options.only === undefined ? readSecrets(report, folder) : NO_SECRETS;
+  if (options.only === undefined) checkPrograms(report, folder, environment.PATH);
   const access = options.only === undefined ? readAccessFiles(report, folder) : {};
   const all = [...new Set([...errors, ...report.errors])];
   if (config === undefined || all.length > 0) throw fault(file, all);

@@ -5,6 +5,9 @@ import { durationText } from './quantity.js';
 export function renderReport(report: CheckReport, terminal: boolean): string {
   const lines = report.devices.flatMap((device) => (terminal ? columns(device) : plain(device)));
   const points = report.devices.reduce((sum, device) => sum + device.points.length, 0);
+  for (const { bridge, clientId, how, servers } of report.bridges) {
+    lines.push(`bridge ${bridge}: ${servers.join(', then ')} as ${clientId}; ${how.join('; ')}`);
+  }
   lines.push(
     `${report.gateway}: ${count(report.devices.length, 'device')}, ${count(points, 'point')}, at most ${count(report.messagesPerDay, 'message')} a day`,
     ...report.warnings.map((warning) => `warning: ${warning}`),

@@ -25,6 +25,7 @@ import {
   systemPointSchema,
 } from './kernel-schema.js';
 import {
+  command,
   duration,
   file,
   identifier,
@@ -354,7 +355,17 @@ export const bridgeSchema = z.strictObject({
     .string()
     .optional()
     .describe('Password for the server, best taken from the environment as $' + '{NAME}; or password_file.'),
-  password_file: file('File whose first line is the password.'),
+  password_file: file('File whose first line is the password; read again at each attempt to connect.'),
+  password_command: command
+    .optional()
+    .describe(
+      'A program that writes the password on its first line, for tokens that age: run, without a shell and for 30 s at most, before an attempt to connect.',
+    ),
+  password_max_age: duration(1000)
+    .optional()
+    .describe(
+      'For so long the output of password_command is used again, unless the server refuses it; absent: it is run for each attempt.',
+    ),
   tls: z
     .strictObject({
       ca: file('PEM file of the authorities to trust, instead of the well-known ones.'),
@@ -377,7 +388,7 @@ export const bridgeSchema = z.strictObject({
     .record(headerName, headerValue)
     .optional()
     .describe(
-      'For ws:// and wss:// servers: headers of the request that asks for the WebSocket, such as Authorization.',
+      'For ws:// and wss:// servers: headers of the request that asks for the WebSocket, such as Authorization; {password} stands for the password, which then is in CONNECT only beside a username.',
     ),
   proxy: z
     .string({ error: PROXY })
@@ -431,6 +442,21 @@ export const bridgeSchema = z.strictObject({
     })
     .prefault({})
     .describe('Waits between attempts to connect: exponential, full jitter.'),
+  on_down: z
+    .strictObject({
+      after: duration(1000).prefault('30m').describe('How long the link must have been down.'),
+      command: command.describe(
+        'The program and its arguments, without a shell; its environment says which bridge (GODWIT_BRIDGE), since when (GODWIT_DOWN_SINCE) and why (GODWIT_REASON).',
+      ),
+      every: duration(1000)
+        .optional()
+        .describe('Again after so long, while it is still down; absent: once for each outage.'),
+      timeout: duration(100, 3_600_000).prefault('1m').describe('How long the program may run.'),
+    })
+    .optional()
+    .describe(
+      'What is run when the link has been down for long, such as a program that power-cycles the modem.',
+    ),
   forward: z.array(forwardSchema).default([]).describe('What goes up.'),
   receive: z.array(receiveSchema).default([]).describe('What comes down.'),
 });

@@ -7,13 +7,16 @@ import { resolve } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import { reasonOf } from '../core/error.js';
 import type { Path } from './config-error.js';
-import { firstBadByte, readFileBounded } from './read-file.js';
+import { passwordIn } from './password-text.js';
+import { readFileBounded } from './read-file.js';
 import type { Report } from './report.js';
 import { entriesAt, itemsAt, textAt } from './tree.js';
 
 export interface BridgeSecrets {
   /** Of `password_file`; a password in the configuration stays there. */
   readonly password?: string;
+  /** Where it was read: it may be replaced at any time. */
+  readonly passwordFile?: string;
   /** PEM, as read. */
   readonly ca?: Buffer;
   readonly cert?: Buffer;
@@ -96,11 +99,14 @@ function bridgeSecrets(report: Report, path: Path, folder: string): BridgeSecret
   const read = (...keys: string[]): Buffer | undefined => readNamed(report, [...path, ...keys], folder);
   const passwordBytes = read('password_file');
   const password = passwordBytes && passwordOf(report, [...path, 'password_file'], passwordBytes);
+  const passwordFile = textAt(report.tree, [...path, 'password_file']);
   const ca = read('tls', 'ca');
   if (ca !== undefined) certificatesOf(report, [...path, 'tls', 'ca'], ca);
   const { cert, key } = readPair(report, [...path, 'tls'], folder);
   return {
-    ...(password === undefined ? {} : { password }),
+    ...(password === undefined || passwordFile === undefined
+      ? {}
+      : { password, passwordFile: resolve(folder, passwordFile) }),
     ...(ca === undefined ? {} : { ca }),
     ...(cert === undefined ? {} : { cert }),
     ...(key === undefined ? {} : { key }),
@@ -118,17 +124,9 @@ function readNamed(report: Report, path: Path, folder: string): Buffer | undefin
 }
 
 function passwordOf(report: Report, path: Path, bytes: Buffer): string | undefined {
-  const password =
-    bytes
-      .toString('utf8')
-      .replace(/^\uFEFF/, '')
-      .split(/\r?\n/, 1)[0] ?? '';
-  if (firstBadByte(bytes) !== undefined) report.at(path, 'found a file that is not UTF-8, allowed: text');
-  else if (password === '')
-    report.at(path, 'found a file whose first line is empty, needed: the password in it');
-  else if (Buffer.byteLength(password) > 65_535)
-    report.at(path, 'found a first line of more than 65535 bytes, which MQTT cannot carry');
-  else return password;
+  const text = passwordIn(bytes);
+  if (text.kind === 'password') return text.password;
+  report.at(path, `found a file with ${text.problem}, needed: the password in its first line`);
   return undefined;
 }
 

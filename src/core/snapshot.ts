@@ -89,8 +89,20 @@ export interface BridgeSnapshot {
   readonly state: 'stopped' | 'connecting' | 'connected' | 'waiting';
   /** What went wrong last, in one sentence, while it is not connected. */
   readonly reason?: string;
+  /** The kind of that, for dashboards: dns, refused, tls, clock, … */
+  readonly fault?: string;
   readonly since: number;
   readonly server: string | null;
+  /** The address that is connected. */
+  readonly address?: string;
+  /** Attempts that have failed since it is down. */
+  readonly attempts?: number;
+  /** When the next one begins, while it waits; milliseconds since the epoch. */
+  readonly nextAttempt?: number;
+  /** Sessions that were in use since the start of the process. */
+  readonly sessions?: number;
+  /** Of `on_down`, where there is one. */
+  readonly onDown?: DownHookSnapshot;
   readonly waiting: number;
   readonly inFlight: number;
   readonly delivered: number;
@@ -98,6 +110,12 @@ export interface BridgeSnapshot {
   /** Seconds until nothing waits at the present rate, null where unknown. */
   readonly eta: number | null;
   readonly sessionsLost: number;
+}
+
+export interface DownHookSnapshot {
+  readonly runs: number;
+  readonly running: boolean;
+  readonly last?: { readonly at: number; readonly ok: boolean; readonly result: string };
 }
 
 export interface JournalSnapshot {

@@ -352,6 +352,7 @@ export class Gateway {
         name,
         config: config.bridges[name] as BridgeConfig,
         secrets: bridgeSecrets(config.bridges[name] as BridgeConfig, secrets.bridges[name] ?? {}),
+        folder: this.#loaded.folder,
         gateway: {
           id: config.gateway.id,
           version: VERSION,
@@ -434,8 +435,12 @@ function mapperOf(config: Config): Mapper {
 
 /** A password comes from its file or stands in the configuration; never both. */
 function bridgeSecrets(config: BridgeConfig, files: BridgeSecrets): BridgeOptions['secrets'] {
-  const { password = config.password, ...tls } = files;
-  return { ...(password === undefined ? {} : { password }), tls };
+  const { password = config.password, passwordFile, ...tls } = files;
+  return {
+    ...(password === undefined ? {} : { password }),
+    ...(passwordFile === undefined ? {} : { passwordFile }),
+    tls,
+  };
 }
 
 const nothing = async (): Promise<void> => {};

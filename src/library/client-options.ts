@@ -4,7 +4,7 @@ import type { Message, MessageProperties, QoS } from '../core/message.js';
 import type { ConnectPacket, Will } from '../mqtt/packet.js';
 
 export interface ClientOptions {
-  /** `mqtt://host:1883` or `mqtts://host:8883`. */
+  /** `mqtt://host:1883`, `mqtts://host:8883`, `ws://host:80/mqtt` or `wss://host:443/mqtt`. */
   readonly url: string;
   /** 5 where absent. */
   readonly version?: 5 | '3.1.1';
@@ -23,7 +23,7 @@ export interface ClientOptions {
   readonly password?: string | Uint8Array;
   /** Published by the server when the connection ends other than by `close`. */
   readonly will?: WillOptions;
-  /** For mqtts; PEM. `ca` instead of the authorities that Node knows, `cert` and `key` where the server wants them. */
+  /** For mqtts and wss; PEM. `ca` instead of the authorities that Node knows, `cert` and `key` where the server wants them. */
   readonly tls?: { readonly ca?: Buffer; readonly cert?: Buffer; readonly key?: Buffer };
   /**
    * Whether it connects again by itself after a connection that stood was lost, and how long it waits, ever longer and

@@ -176,6 +176,22 @@ const METRICS: readonly Metric[] = [
   each('bridges', 'gauge', 'bridge_connected', 'Whether the bridge is connected.', (b) =>
     Number(b.state === 'connected'),
   ),
+  each(
+    'bridges',
+    'counter',
+    'bridge_sessions_total',
+    'Sessions with the server that were in use.',
+    (b) => b.sessions ?? 0,
+  ),
+  {
+    name: 'godwit_bridge_fault',
+    type: 'gauge',
+    help: 'Why the bridge is not connected, by kind of fault.',
+    values: ({ bridges }) =>
+      Object.entries(bridges).flatMap(([bridge, { fault }]) =>
+        fault === undefined ? [] : [[{ bridge, kind: fault }, 1] as const],
+      ),
+  },
   each('bridges', 'gauge', 'bridge_waiting_messages', 'Messages waiting for the bridge.', (b) => b.waiting),
   each(
     'bridges',

@@ -59,8 +59,12 @@ test('status shows state and reason of every device, bus and bridge', () => {
       cloud: {
         state: 'waiting',
         reason: 'name does not resolve',
+        fault: 'dns',
         since: 0,
         server: null,
+        attempts: 7,
+        nextAttempt: 125_000,
+        onDown: { runs: 2, running: false, last: { at: 30_000, ok: false, result: 'ended with status 1' } },
         waiting: 120,
         inFlight: 0,
         delivered: 5,
@@ -85,6 +89,9 @@ test('status shows state and reason of every device, bus and bridge', () => {
   const text = renderStatus(snapshot);
   expect(text).toMatch(/device {2}tank\s+offline\s+for 30 s {2}3 of 9 polls failed {2}\(timeout\)/);
   expect(text).toMatch(/bus {5}plc\s+down .*\(refused\)/);
-  expect(text).toMatch(/bridge {2}cloud\s+waiting .*120 waiting.*\(name does not resolve\)/);
+  expect(text).toMatch(
+    /bridge {2}cloud\s+waiting .*120 waiting.*\(name does not resolve\) {2}7 attempts, the next in 1 min 5 s$/m,
+  );
+  expect(text).toMatch(/on_down +ran 2 times, the last 30 s ago: failed: ended with status 1$/m);
   expect(text).toContain('80 MiB');
 });

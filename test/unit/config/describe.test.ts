@@ -111,6 +111,34 @@ mappings: [{ from: "d/*", topic: t, group: device }]
       'tank/level: holding/100 float32 on tcp unit 3 every 1s; topic site/north/level qos 0 retained; ≤ 86400 a day; cloud as well-17/north/level qos 2; {"ts":1732147200123,"value":21.5,"unit":"%"}',
     );
     expect(lines[5]).toBe('tank/unused: coil/1 bool on tcp unit 3 every 1s; published nowhere');
+    expect(lines).toContain('bridge lazy: mqtts://other as well-17; MQTT 5');
     expect(lines).toContain('well-17: 2 devices, 4 points, at most 354240 messages a day');
+  });
+});
+
+describe('the way of a bridge', () => {
+  const of = (bridge: string) =>
+    describeConfig(
+      configOf(`gateway: { id: a }\nbridges: { c: { forward: [{ filter: "#" }], ${bridge} } }\n`),
+    );
+
+  test('is told without its secrets', () => {
+    const report = of(
+      'servers: ["wss://up/mqtt", "mqtts://spare"], client_id: "x-{gateway}", proxy: "http://user:s3cret@squid:3128", password_command: [./token], password_max_age: 1h, headers: { Authorization: s3cret }, on_down: { command: [power-cycle], every: 2h }',
+    );
+    expect(renderReport(report, false).split('\n')[0]).toBe(
+      'bridge c: wss://up/mqtt, then mqtts://spare as x-a; MQTT 5; password from a program every 1h; through the proxy http://squid:3128; runs power-cycle when down for 30m and again every 2h',
+    );
+    expect(JSON.stringify(report)).not.toContain('s3cret');
+    expect(report.warnings).toEqual([]);
+  });
+
+  test('is warned of where a password goes over it in the clear', () => {
+    const servers = 'servers: ["mqtt://up", "mqtts://up", "ws://other", "mqtt://127.0.0.1"]';
+    expect(of(`${servers}, username: u, password: p`).warnings).toEqual([
+      'bridge c sends its password to mqtt://up in the clear; mqtts:// or wss:// would not',
+      'bridge c sends its password to ws://other in the clear; mqtts:// or wss:// would not',
+    ]);
+    expect(of(servers).warnings).toEqual([]);
   });
 });

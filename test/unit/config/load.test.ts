@@ -185,7 +185,7 @@ bridges:
       'FILE:4:104: bridges.b.password_file: found DIR, but it is a directory, not a file',
       'FILE:5:43: bridges.c.tls.ca: found DIR/empty, but it is empty',
       'FILE:5:70: bridges.c.tls.key: found a file without a readable private key, needed: PEM with -----BEGIN PRIVATE KEY-----',
-      'FILE:5:96: bridges.c.password_file: found a file whose first line is empty, needed: the password in it',
+      'FILE:5:96: bridges.c.password_file: found a file with an empty first line, needed: the password in its first line',
       expect.stringMatching(
         /^FILE:6:47: bridges\.d\.password_file: found DIR\/x\\u0000y, but it cannot be read/,
       ),
@@ -198,6 +198,37 @@ bridges:
     const loaded = loadConfig(file, {}, { only: ['gateway', 'journal'] });
     expect(loaded.journalPath).toBe(join(folder, 'data/journal.db'));
     expect(loaded.secrets).toEqual({ bridges: {}, listeners: [] });
+  });
+});
+
+describe('programs that bridges name', () => {
+  const yaml = (bridge: string): string =>
+    `gateway: { id: a }\nbridges:\n  c: { servers: ["mqtt://up"], ${bridge} }\n`;
+
+  test('are looked for where they will be run: beside the configuration, or in $PATH', () => {
+    writeFileSync(join(folder, 'token'), '#!/bin/sh\n', { mode: 0o755 });
+    load(yaml('password_command: [./token], on_down: { command: [token] }'), { PATH: `/nowhere:${folder}` });
+  });
+
+  test.each([
+    ['[./token]', 'FILE:3:51: bridges.c.password_command[0]: found DIR/token, but there is no such file'],
+    [
+      '[./locked]',
+      'FILE:3:51: bridges.c.password_command[0]: found DIR/locked, but it may not be executed (chmod +x)',
+    ],
+    ['[/]', 'FILE:3:51: bridges.c.password_command[0]: found /, but it is a directory, not a program'],
+    [
+      '[token]',
+      'FILE:3:51: bridges.c.password_command[0]: found token, but no folder of $PATH has such a program',
+    ],
+    [
+      '["token --for a"]',
+      'FILE:3:51: bridges.c.password_command[0]: found token --for a, but no folder of $PATH has such a program; the program and each argument are items of the list',
+    ],
+  ])('%s is an error at its place', (command, line) => {
+    writeFileSync(join(folder, 'locked'), '', { mode: 0o644 });
+    writeFileSync(file, yaml(`password_command: ${command}`));
+    expect(errorLines({ PATH: '/nowhere:/usr/bin' })).toEqual([line]);
   });
 });
 

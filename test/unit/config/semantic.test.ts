@@ -321,6 +321,46 @@ describe('bridges', () => {
       '3:33: bridges.b.headers: found headers, but no server is ws:// or wss://; write one of them or remove it',
     ],
     [
+      bridge('servers: ["wss://up"], headers: { Authorization: "Bearer {password}" }'),
+      '3:40: bridges.b.headers: found {password} in headers, needed: password, password_file or password_command',
+    ],
+    [
+      bridge(
+        'servers: ["wss://up"], version: 3.1.1, headers: { Authorization: "Bearer {password}" }, password: x',
+      ),
+    ],
+    [bridge('servers: ["mqtt://up"], username: u, password_command: [sh, -c, "cat token"]')],
+    [
+      bridge('servers: ["mqtt://up"], password_command: cat token'),
+      '3:50: bridges.b.password_command: found cat token, allowed: a list of texts, the program and its arguments, such as ["/usr/local/bin/token", "--short"]',
+    ],
+    [
+      bridge('servers: ["mqtt://up"], password_command: []'),
+      '3:50: bridges.b.password_command: found an empty list, allowed: a list of texts, the program and its arguments, such as ["/usr/local/bin/token", "--short"]',
+    ],
+    [
+      bridge('servers: ["mqtt://up"], password_command: [token, 7]'),
+      '3:58: bridges.b.password_command[1]: found 7, allowed: text; put it in quotes to make it one',
+    ],
+    [
+      bridge('servers: ["mqtt://up"], password: x, password_command: [token]'),
+      '3:45: bridges.b.password_command: found password and password_command, allowed: one of them',
+    ],
+    [
+      bridge('servers: ["mqtt://up"], password: x, password_max_age: 1h'),
+      '3:45: bridges.b.password_max_age: found password_max_age without password_command; remove it',
+    ],
+    [bridge('servers: ["mqtt://up"], on_down: { command: [power-cycle] }')],
+    [
+      bridge('servers: ["mqtt://up"], on_down: { after: 1h }'),
+      '3:41: bridges.b.on_down.command: found nothing, needed: a list of texts, the program and its arguments, such as ["/usr/local/bin/token", "--short"]',
+    ],
+    [
+      bridge('servers: ["mqtt://up"], on_down: { command: [x], evry: 1h, after: 1 }'),
+      '3:57: bridges.b.on_down.evry: found an unknown key, did you mean every? allowed: after, command, every, timeout',
+      '3:74: bridges.b.on_down.after: found 1, allowed: a duration from 1s to 365d, such as 250ms, 5s, 10m, 2h or 30d',
+    ],
+    [
       bridge('servers: ["wss://up"], headers: { Upgrade: h2c }'),
       '3:42: bridges.b.headers.Upgrade: found Upgrade as a name, allowed: another header: WebSocket sets this one itself',
     ],

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { BridgeSnapshot } from '../../../src/core/snapshot.js';
 import { metricsText } from '../../../src/web/metrics.js';
 import { aSnapshot } from '../../support/a-snapshot.js';
 
@@ -48,6 +49,13 @@ test('what is not known, or not there, is left out', () => {
   expect(text).not.toContain('godwit_bridge_eta_seconds');
   expect(text).not.toContain('godwit_journal_newest_time_seconds');
   expect(metricsText(aSnapshot({ bridges: {} }))).not.toContain('godwit_bridge_');
+});
+
+test('why a bridge is not connected is told by kind', () => {
+  const cloud = { ...(aSnapshot().bridges.cloud as BridgeSnapshot), fault: 'dns', sessions: 3 };
+  const shown = metricsText(aSnapshot({ bridges: { cloud } }));
+  expect(shown).toContain('godwit_bridge_fault{bridge="cloud",kind="dns"} 1\n');
+  expect(shown).toContain('godwit_bridge_sessions_total{bridge="cloud"} 3\n');
 });
 
 test('a label is escaped', () => {
