@@ -2,7 +2,7 @@
  * argv → command → exit code. Each command's code loads only when it is asked for, so that `godwit status` is quick
  * and `godwit schema` needs no native package.
  */
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { ConfigError } from '../config/parse.js';
 import { parsePointInTime } from '../config/point-in-time.js';
 import { GodwitError, reasonOf } from '../core/error.js';
@@ -78,6 +78,7 @@ function build(ends: (code: ExitCode) => void): Command {
       const { status } = await import('./status.js');
       ends(await status(options.config, options.json === true));
     });
+  addFieldCommands(withConfig, ends);
   addJournalCommands(withConfig, ends);
   addReplay(withConfig, ends);
   program
@@ -92,6 +93,45 @@ function build(ends: (code: ExitCode) => void): Command {
       ends(await passwd(file, user, { remove: options.delete === true, scram: options.scram === true }));
     });
   return program;
+}
+
+function addFieldCommands(
+  add: (name: string, what: string) => Command,
+  ends: (code: ExitCode) => void,
+): void {
+  add('read <device/point>', 'read a device or one point once, with what the device sent for it')
+    .option('--types', 'show the bytes in every plausible type and order')
+    .option('--json', 'print it as JSON')
+    .action(async (place: string, options: { config: string; types?: boolean; json?: boolean }) => {
+      const { read } = await import('./read.js');
+      ends(await read(options.config, place, options));
+    });
+  add('write <device/point> <value>', 'write a point once and read it back')
+    .option('--json', 'print it as JSON')
+    .action(async (place: string, value: string, options: { config: string; json?: boolean }) => {
+      const { write } = await import('./write.js');
+      ends(await write(options.config, place, value, options.json === true));
+    });
+  add('trace <bus>', 'show what goes over a bus, frame by frame, until Ctrl-C')
+    .option('--json', 'print each frame as a line of JSON')
+    .action(async (bus: string, options: { config: string; json?: boolean }) => {
+      const { trace } = await import('./trace.js');
+      ends(await trace(options.config, bus, options.json === true));
+    });
+  add('sub', 'show what the gateway publishes, until Ctrl-C')
+    .argument('<filter>', 'a topic filter such as site/#', topicFilter)
+    .option('--json', 'print each message as a line of JSON')
+    .action(async (filter: string, options: { config: string; json?: boolean }) => {
+      const { sub } = await import('./sub.js');
+      ends(await sub(options.config, filter, options.json === true));
+    });
+  add('service', 'take a device out of service, so that nothing asks it, or put it back')
+    .argument('<device>', 'its name')
+    .addArgument(new Argument('<state>', 'out or in').choices(['out', 'in']))
+    .action(async (device: string, state: string, options: { config: string }) => {
+      const { service } = await import('./service.js');
+      ends(await service(options.config, device, state === 'in'));
+    });
 }
 
 function addJournalCommands(

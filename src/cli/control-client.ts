@@ -48,7 +48,7 @@ export function requestControl(
   });
 }
 
-function controlFault(fault: NodeJS.ErrnoException, socketPath: string): GodwitError {
+export function controlFault(fault: NodeJS.ErrnoException, socketPath: string): GodwitError {
   const options = { socketPath, cause: fault };
   switch (fault.code) {
     case 'ENOENT':

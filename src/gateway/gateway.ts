@@ -29,6 +29,7 @@ import type { StorageFront } from '../storage/storage-front.js';
 import { WorkerStorage } from '../storage/worker-storage.js';
 import { WebServer } from '../web/server.js';
 import { ClockTrust, type TimeSource } from './clock-trust.js';
+import { FieldDesk, fieldRoutes } from './field-desk.js';
 import { journalRoutes } from './journal-routes.js';
 import { LossTeller } from './loss-teller.js';
 import { Pipeline } from './pipeline.js';
@@ -69,6 +70,7 @@ export class Gateway {
   readonly #web: Part;
   readonly #desk: ReplayDesk;
   readonly #remote: RemoteCommands;
+  readonly #field: FieldDesk;
   readonly #drivers = new Map<string, Driver>();
   readonly #bridges = new Map<string, Bridge>();
   #loaded: LoadedConfig;
@@ -136,6 +138,12 @@ export class Gateway {
       desk: this.#desk,
       snapshot: () => this.snapshot(),
       clock,
+    });
+    this.#field = new FieldDesk({
+      devices: () => this.#loaded.config.devices,
+      buses: () => Object.keys(this.#loaded.config.buses),
+      driver: (bus) => this.#drivers.get(bus),
+      watch: (filter, deliver) => this.#broker.subscribe(filter, deliver),
     });
     this.#web = world === undefined ? this.#webServer() : part('web', nothing, nothing);
   }
@@ -298,6 +306,7 @@ export class Gateway {
           () => new Map([...this.#bridges].map(([name, bridge]) => [name, bridge.snapshot()])),
         ),
         ...replayRoutes(this.#desk),
+        ...fieldRoutes(this.#field),
       ],
       log: this.#log,
     });

@@ -7,6 +7,23 @@ export interface Route {
   readonly answer: (request: WebRequest) => WebAnswer | Promise<WebAnswer>;
 }
 
+/** An answer that goes on: lines of JSON until either side ends it. */
+export interface StreamRoute {
+  readonly method: 'GET';
+  readonly path: string;
+  readonly onlySocket?: boolean;
+  /** `stop` is called once, when the client has gone or the server stops. */
+  readonly stream: (
+    request: WebRequest,
+    lines: LineSink,
+  ) => { readonly stop: () => void } | { readonly error: string };
+}
+
+export interface LineSink {
+  /** For a client that does not keep up, lines are left out; it is told how many by `{"dropped":N}`. */
+  say(value: unknown): void;
+}
+
 export interface WebRequest {
   readonly query: URLSearchParams;
   /** Empty unless the method is POST. */

@@ -13,7 +13,8 @@ import { GodwitError, reasonOf } from '../core/error.js';
 import type { Log } from '../core/log.js';
 import type { Part } from '../core/part.js';
 import type { Snapshot } from '../core/snapshot.js';
-import { jsonAnswer, type Route, type WebAnswer } from './route.js';
+import { LineStream } from './line-stream.js';
+import { jsonAnswer, type Route, type StreamRoute, type WebAnswer } from './route.js';
 import { clearSocketFile } from './socket-file.js';
 import { statusRoutes } from './status-routes.js';
 
@@ -24,13 +25,13 @@ export interface WebServerOptions {
   readonly listen?: string;
   readonly snapshot: () => Snapshot;
   readonly log: Log;
-  readonly routes?: readonly Route[];
+  readonly routes?: readonly (Route | StreamRoute)[];
 }
 
 export class WebServer implements Part {
   readonly name = 'web';
   readonly #options: WebServerOptions;
-  readonly #routes: readonly Route[];
+  readonly #routes: readonly (Route | StreamRoute)[];
   #servers: Server[] = [];
   #url: string | undefined;
   #answerFailed = false;
@@ -103,9 +104,9 @@ export class WebServer implements Part {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse, isSocket: boolean): Promise<void> {
-    let answer: WebAnswer & { readonly allow?: string };
+    let answer: (WebAnswer & { readonly allow?: string }) | undefined;
     try {
-      answer = await this.#answer(request, isSocket);
+      answer = await this.#answer(request, response, isSocket);
       this.#answerFailed = false;
     } catch (fault) {
       // The client left while it was sending.
@@ -116,7 +117,7 @@ export class WebServer implements Part {
       this.#answerFailed = true;
       answer = jsonAnswer(500, { error: 'the gateway could not answer; its log says why' });
     }
-    if (response.destroyed) return;
+    if (answer === undefined || response.destroyed) return;
     const body = Buffer.from(answer.body);
     response.writeHead(answer.status, {
       'content-type': answer.type,
@@ -130,10 +131,12 @@ export class WebServer implements Part {
     response.end(request.method === 'HEAD' ? undefined : body);
   }
 
+  /** undefined: it is a stream, and answers by itself. */
   async #answer(
     request: IncomingMessage,
+    response: ServerResponse,
     isSocket: boolean,
-  ): Promise<WebAnswer & { readonly allow?: string }> {
+  ): Promise<(WebAnswer & { readonly allow?: string }) | undefined> {
     const [path = '', query = ''] = splitOnce(request.url ?? '', '?');
     const known = this.#routes.filter((route) => route.path === path && (isSocket || !route.onlySocket));
     if (known.length === 0) return jsonAnswer(404, { error: `there is nothing at ${path}` });
@@ -145,6 +148,13 @@ export class WebServer implements Part {
         ...jsonAnswer(405, { error: `${path} does not take ${request.method}, but ${allow}` }),
         allow,
       };
+    }
+    if ('stream' in route) {
+      const lines = new LineStream(response);
+      const opened = route.stream({ query: new URLSearchParams(query), body: new Uint8Array(0) }, lines);
+      if ('error' in opened) return jsonAnswer(400, opened);
+      lines.begin(request.method === 'HEAD', opened.stop);
+      return undefined;
     }
     const body = route.method === 'POST' ? await readBody(request) : new Uint8Array(0);
     if (body === undefined) {
