@@ -4,6 +4,7 @@ import type { Path } from './config-error.js';
 import { DERIVED } from './derived.js';
 import { didYouMean, shortList } from './nearest.js';
 import { isWild, matcherOf, parsePattern } from './pattern.js';
+import { parseDuration } from './quantity.js';
 import type { Report } from './report.js';
 import { parseTemplate } from './template.js';
 import { entriesAt, itemsAt, nodeAt, type Tree, textAt } from './tree.js';
@@ -23,7 +24,10 @@ export function checkMappings(report: Report): void {
     checkFrom(report, path, rule, points);
     checkTopic(report, path, rule, points);
     checkReport(report, path, rule);
+    checkAggregate(report, path, rule);
   }
+  const alarms = nodeAt(tree, ['alarms']);
+  if (alarms !== undefined) checkTopic(report, ['alarms'], alarms, points, ['alarm', 'priority']);
 }
 
 function checkFrom(report: Report, path: Path, rule: Tree, points: Points): void {
@@ -50,7 +54,14 @@ function checkFrom(report: Report, path: Path, rule: Tree, points: Points): void
   );
 }
 
-function checkTopic(report: Report, path: Path, rule: Tree, points: Points): void {
+/** @param more places that are known beside those of every topic */
+function checkTopic(
+  report: Report,
+  path: Path,
+  rule: Tree,
+  points: Points,
+  more: readonly string[] = [],
+): void {
   const template = textAt(rule, ['topic']);
   if (template === undefined || template === '') return;
   const at = [...path, 'topic'];
@@ -60,7 +71,14 @@ function checkTopic(report: Report, path: Path, rule: Tree, points: Points): voi
       textAt(report.tree, ['gateway', 'tags', name]),
     ]),
   );
-  const known = ['gateway', 'device', 'point', 'unit', ...[...tags.keys()].map((name) => `tags.${name}`)];
+  const known = [
+    'gateway',
+    'device',
+    'point',
+    'unit',
+    ...more,
+    ...[...tags.keys()].map((name) => `tags.${name}`),
+  ];
   const grouped = textAt(rule, ['group']) === 'device';
   // Whether something is there whatever the reading; a device's or gateway's name is never empty.
   let filled = false;
@@ -148,9 +166,37 @@ function checkUnits(report: Report, at: Path, rule: Tree, points: Points, filled
   }
 }
 
+function checkAggregate(report: Report, path: Path, rule: Tree): void {
+  if (nodeAt(rule, ['aggregate']) === undefined) return;
+  for (const [key, why] of [
+    ['report', 'a window is told when it ends'],
+    ['group', 'each point has windows of its own'],
+  ] as const) {
+    if (nodeAt(rule, [key]) !== undefined)
+      report.atKey([...path, key], `found ${key} beside aggregate; remove it, ${why}`);
+  }
+  const emits = itemsAt(rule, ['aggregate', 'emit']);
+  if (
+    textAt(rule, ['payload']) === 'value' &&
+    (emits.length !== 1 || textAt(rule, ['aggregate', 'emit', 0]) === 'time_in_state')
+  ) {
+    report.at(
+      [...path, 'payload'],
+      'found value with an aggregate of several figures, allowed: json, or one figure in emit',
+    );
+  }
+}
+
 function checkReport(report: Report, path: Path, rule: Tree): void {
   const node = nodeAt(rule, ['report']);
   if (node?.kind !== 'mapping') return;
+  const [every, least] = ['every', 'min_interval'].map((key) => parseDuration(textAt(node, [key]) ?? ''));
+  if (every !== undefined && least !== undefined && every < least) {
+    report.at(
+      [...path, 'report', 'every'],
+      `found ${textAt(node, ['every'])}, which is shorter than min_interval, allowed: ${textAt(node, ['min_interval'])} or longer`,
+    );
+  }
   const on = node.entries.get('on');
   // A wrong `on` has its own error.
   if (on !== undefined && !(on.kind === 'scalar' && on.value === 'always')) return;

@@ -1,11 +1,13 @@
-/** How a point's value comes about: keys that need, exclude or contradict each other. */
+/** How a point's value comes about, and its alarms: keys that need, exclude or contradict each other. */
 import { unitNamed, unitsLike } from '../core/unit.js';
+import { checkAlarms } from './check-alarms.js';
 import type { Path } from './config-error.js';
 import { didYouMean, shortList } from './nearest.js';
 import type { Report } from './report.js';
 import { entriesAt, itemsAt, nodeAt, type Tree, textAt } from './tree.js';
 
 export function checkTransform(report: Report, path: Path, point: Tree): void {
+  checkAlarms(report, path, point);
   checkNames(report, path, point);
   checkTable(report, path, point);
   checkUnits(report, path, point);

@@ -3,10 +3,15 @@
  * and which bridges carry it; with warnings for what is allowed and probably not meant. `godwit check` prints it.
  */
 import { matches } from '../mqtt/topic.js';
+import { type AlarmConfig, alarmName } from './alarm-schema.js';
+import { warnings } from './check-warnings.js';
 import { computedPoints, DERIVED } from './derived.js';
-import { type BridgeReport, describeBridge, wayWarnings } from './describe-bridge.js';
+import { type BridgeReport, describeBridge } from './describe-bridge.js';
+import { aggregateExample, groupExample, messageBytes, singleExample } from './example-payload.js';
 import { matcherOf, parsePattern } from './pattern.js';
 import { exampleValue, sourceOf } from './point-source.js';
+import type { PointTransform } from './point-transform.js';
+import { durationText } from './quantity.js';
 import type { BridgeConfig, Config, MappingConfig } from './schema.js';
 import { expandGateway, expandTemplate, parseTemplate, unitLevel } from './template.js';
 
@@ -18,6 +23,7 @@ export interface CheckReport {
   readonly bridges: readonly BridgeReport[];
   /** Of all rules together, at most. */
   readonly messagesPerDay: number;
+  readonly bytesPerDay: number;
   readonly warnings: readonly string[];
 }
 
@@ -37,6 +43,7 @@ export interface PointReport {
   readonly unit?: string;
   readonly pollMs: number;
   readonly publishes: readonly Publication[];
+  readonly alarms: readonly { readonly alarm: string; readonly topic: string; readonly when: string }[];
 }
 
 export interface Publication {
@@ -50,6 +57,8 @@ export interface Publication {
   readonly grouped: boolean;
   /** At most, where only changes are reported. */
   readonly messagesPerDay: number;
+  /** As MQTT carries them, without acknowledgements and what TCP adds. */
+  readonly bytesPerDay: number;
   readonly onChange: boolean;
   readonly bridges: readonly { readonly bridge: string; readonly topic: string; readonly qos: 0 | 1 | 2 }[];
 }
@@ -62,7 +71,6 @@ interface Rule {
 }
 
 const DAY_MS = 86_400_000;
-const EXAMPLE_TS = 1732147200123;
 
 export function describeConfig(config: Config): CheckReport {
   const rules = config.mappings.map(ruleOf);
@@ -73,7 +81,7 @@ export function describeConfig(config: Config): CheckReport {
     bridges: Object.entries(config.bridges).map(([name, bridge]) =>
       describeBridge(name, bridge, config.gateway.id),
     ),
-    messagesPerDay: totalPerDay(devices),
+    ...totalPerDay(devices),
     warnings: [...warnings(config, devices)],
   };
 }
@@ -98,6 +106,7 @@ interface KnownPoint {
   readonly pollMs: number;
   /** A value as JSON has it. */
   readonly example: string;
+  readonly alarms: readonly AlarmConfig[];
 }
 
 function knownDevices(config: Config): Known[] {
@@ -114,7 +123,8 @@ function knownDevices(config: Config): Known[] {
             source: sourceOf(pointConfig),
             unit: pointConfig.unit,
             pollMs: pointConfig.poll ?? device.poll,
-            example: exampleValue(pointConfig),
+            example: nameExample(pointConfig) ?? exampleValue(pointConfig),
+            alarms: pointConfig.alarm ?? [],
           },
         ]),
       ),
@@ -125,9 +135,15 @@ function knownDevices(config: Config): Known[] {
 
 function knownDerived({ derived, devices }: Config): Known {
   const computed = computedPoints(derived, devices);
-  const points = computed.map(({ name, config: { expr, unit }, pollMs }): [string, KnownPoint] => [
+  const points = computed.map(({ name, config, pollMs }): [string, KnownPoint] => [
     name,
-    { source: expr, unit, pollMs, example: '21.5' },
+    {
+      source: config.expr,
+      unit: config.unit,
+      pollMs,
+      example: nameExample(config) ?? '21.5',
+      alarms: config.alarm ?? [],
+    },
   ]);
   return { device: DERIVED, bus: 'other points', driver: 'computed', points: new Map(points) };
 }
@@ -148,7 +164,7 @@ function describeDevice(config: Config, rules: readonly Rule[], known: Known): D
     driver,
     ...(unitId === undefined ? {} : { unitId }),
     points: [...points].map(
-      ([point, { source, unit, pollMs }]): PointReport => ({
+      ([point, { source, unit, pollMs, alarms }]): PointReport => ({
         point,
         source,
         ...(unit === undefined ? {} : { unit }),
@@ -156,9 +172,34 @@ function describeDevice(config: Config, rules: readonly Rule[], known: Known): D
         publishes: mine
           .filter((rule) => rule.matchesPoint(point))
           .map((rule) => publicationOf(config, rule, known, point, groupOf(rule, point))),
+        alarms: alarms.map((alarm) => ({
+          alarm: `${device}/${point}/${alarmName(alarm)}`,
+          topic: topicOf(config, config.alarms.topic, device, point, unit, alarm),
+          when: conditionText(alarm),
+        })),
       }),
     ),
   };
+}
+
+/** What is a name in the end has a name as its example. */
+function nameExample(config: PointTransform): string | undefined {
+  const names = config.enum ?? config.flags;
+  return names === undefined ? undefined : JSON.stringify(Object.values(names)[0] ?? '');
+}
+
+/** `high 80 until 75 after 5s`. */
+function conditionText({ high, low, equals, clear, delay }: AlarmConfig): string {
+  const condition =
+    high !== undefined
+      ? `high ${high}`
+      : low !== undefined
+        ? `low ${low}`
+        : equals === undefined
+          ? 'bad'
+          : `equals ${equals}`;
+  const until = clear === undefined ? '' : ` until ${clear}`;
+  return `${condition}${until}${delay === 0 ? '' : ` after ${durationText(delay)}`}`;
 }
 
 function publicationOf(
@@ -168,19 +209,27 @@ function publicationOf(
   point: string,
   together: readonly string[],
 ): Publication {
-  const { topic: template, qos, retain, payload, group, report } = rule.config;
+  const { topic: template, qos, retain, group, report, aggregate } = rule.config;
   const { unit, example } = points.get(point) as KnownPoint;
   const topic = topicOf(config, template, device, point, unit);
   const grouped = group === 'device';
   const pollMs = Math.min(...together.map((each) => points.get(each)?.pollMs ?? Infinity));
+  const payload = grouped
+    ? groupExample(points, together)
+    : aggregate === undefined
+      ? singleExample(example, unit, rule.config.payload)
+      : aggregateExample(example, unit, rule.config);
+  const everyMs = aggregate?.window ?? Math.max(pollMs, report?.min_interval ?? 0);
+  const messagesPerDay = Math.ceil(DAY_MS / everyMs);
   return {
     rule: rule.index,
     topic,
-    payload: grouped ? groupExample(points, together) : singleExample(example, unit, payload),
+    payload,
     qos,
     retain,
     grouped,
-    messagesPerDay: Math.ceil(DAY_MS / pollMs),
+    messagesPerDay,
+    bytesPerDay: messagesPerDay * messageBytes(topic, payload, qos),
     onChange: report?.on === 'change',
     bridges: Object.entries(config.bridges).flatMap(([bridge, of]) =>
       carried(config, bridge, of, topic, qos),
@@ -195,12 +244,15 @@ function topicOf(
   device: string,
   point: string,
   unit: string | undefined,
+  alarm?: AlarmConfig,
 ): string {
   return expandTemplate(parseTemplate(template), (place) => {
     if (place === 'gateway') return config.gateway.id;
     if (place === 'device') return device;
     if (place === 'point') return point;
     if (place === 'unit') return unitLevel(unit);
+    if (alarm !== undefined && place === 'alarm') return alarmName(alarm);
+    if (alarm !== undefined && place === 'priority') return alarm.priority;
     return config.gateway.tags[place.slice('tags.'.length)];
   });
 }
@@ -221,90 +273,20 @@ function carried(
   return [{ bridge, topic: gateway(rule.prefix) + rest, qos: rule.qos ?? qos }];
 }
 
-function singleExample(value: string, unit: string | undefined, payload: MappingConfig['payload']): string {
-  if (payload === 'value') return value.startsWith('"') ? String(JSON.parse(value)) : value;
-  const shown = unit === undefined ? '' : `,"unit":${JSON.stringify(unit)}`;
-  return `{"ts":${EXAMPLE_TS},"value":${value}${shown}}`;
-}
-
-function groupExample(points: Known['points'], together: readonly string[]): string {
-  const shown = together.slice(0, 4).map((point) => `${JSON.stringify(point)}:${points.get(point)?.example}`);
-  return `{"ts":${EXAMPLE_TS},"values":{${shown.join(',')}${together.length > shown.length ? ',…' : ''}}}`;
-}
-
 /** A grouped message is one, however many points it holds. */
-function totalPerDay(devices: readonly DeviceReport[]): number {
-  let total = 0;
+function totalPerDay(devices: readonly DeviceReport[]): Pick<CheckReport, 'messagesPerDay' | 'bytesPerDay'> {
+  const total = { messagesPerDay: 0, bytesPerDay: 0 };
   for (const { points } of devices) {
-    const groups = new Set<number>();
-    for (const publication of points.flatMap((point) => point.publishes)) {
-      if (publication.grouped && groups.has(publication.rule)) continue;
-      if (publication.grouped) groups.add(publication.rule);
-      total += publication.messagesPerDay;
+    const groups = new Set<string>();
+    for (const { grouped, rule, topic, messagesPerDay, bytesPerDay } of points.flatMap(
+      (point) => point.publishes,
+    )) {
+      const group = `${rule} ${topic}`;
+      if (grouped && groups.has(group)) continue;
+      if (grouped) groups.add(group);
+      total.messagesPerDay += messagesPerDay;
+      total.bytesPerDay += bytesPerDay;
     }
   }
   return total;
-}
-
-function* warnings(config: Config, devices: readonly DeviceReport[]): Generator<string> {
-  const used = new Set(devices.map((device) => device.bus));
-  for (const bus of Object.keys(config.buses)) if (!used.has(bus)) yield `bus ${bus} has no devices`;
-  for (const { device, points } of devices) {
-    if (points.length === 0) yield `device ${device} has no points, so that nothing is read from it`;
-    const unmapped = points.filter((point) => point.publishes.length === 0).map(({ point }) => point);
-    if (unmapped.length > 0) {
-      yield `no rule of mappings publishes ${shortNames(unmapped.map((point) => `${device}/${point}`))}`;
-    }
-  }
-  yield* ruleWarnings(config, devices);
-  for (const [name, bridge] of Object.entries(config.bridges)) yield* bridgeWarnings(config, name, bridge);
-  yield* accessWarnings(config);
-}
-
-function* accessWarnings({ broker }: Config): Generator<string> {
-  const users = broker.password_file !== undefined || broker.scram_file !== undefined;
-  if (users && broker.allow_anonymous === true) {
-    yield 'clients without a user name may connect to the broker too; broker.allow_anonymous: false refuses them';
-  }
-}
-
-function* ruleWarnings(config: Config, devices: readonly DeviceReport[]): Generator<string> {
-  const matching = new Set<number>();
-  const writers = new Map<string, Set<string>>();
-  for (const { device, points } of devices) {
-    for (const { point, publishes } of points) {
-      for (const { rule, topic, grouped } of publishes) {
-        matching.add(rule);
-        const writer = `mappings[${rule}] with ${device}${grouped ? '' : `/${point}`}`;
-        writers.set(topic, (writers.get(topic) ?? new Set()).add(writer));
-      }
-    }
-  }
-  for (const [index, { from }] of config.mappings.entries()) {
-    if (!matching.has(index)) yield `mappings[${index}] never matches: no point is ${from}`;
-  }
-  for (const [topic, of] of writers) {
-    if (of.size > 1) yield `topic ${topic} is written by ${shortNames([...of])}`;
-  }
-}
-
-function* bridgeWarnings(config: Config, name: string, bridge: BridgeConfig): Generator<string> {
-  if (bridge.forward.length === 0 && bridge.receive.length === 0) {
-    yield `bridge ${name} has no forward and no receive rules: it carries only status and losses`;
-  }
-  yield* wayWarnings(name, bridge);
-  for (const [index, { filter, strip }] of bridge.forward.entries()) {
-    const literal = expandGateway(filter, config.gateway.id).replace(/[+#].*$/s, '');
-    const start = expandGateway(strip, config.gateway.id);
-    if (!literal.startsWith(start) && !start.startsWith(literal)) {
-      yield `bridges.${name}.forward[${index}]: no topic of ${filter} begins with ${strip}, so that strip does nothing`;
-    }
-  }
-}
-
-const NAMES_SHOWN_MAX = 5;
-
-function shortNames(names: readonly string[]): string {
-  const shown = names.slice(0, NAMES_SHOWN_MAX).join(', ');
-  return names.length > NAMES_SHOWN_MAX ? `${shown} and ${names.length - NAMES_SHOWN_MAX} more` : shown;
 }

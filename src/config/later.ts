@@ -10,7 +10,6 @@ const KEYS: Readonly<Record<string, readonly string[]>> = {
   'buses.*': ['concurrency'],
   'devices.*': ['address_base'],
   'devices.*.points.*': ['order', 'byte', 'length', 'writable', 'min', 'max', 'bit'],
-  'mappings.*': ['aggregate'],
   'bridges.*': ['window', 'budget'],
   'bridges.*.forward.*': ['batch'],
 };

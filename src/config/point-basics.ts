@@ -1,10 +1,12 @@
 /** What every point may say, whatever its driver. */
+import { alarmKey } from './alarm-schema.js';
 import { duration } from './kind.js';
 import { transformKeys } from './point-transform.js';
 import { z } from './zod.js';
 
 export const pointBasics = {
   ...transformKeys,
+  ...alarmKey,
   poll: duration(10, 366 * 86_400_000)
     .optional()
     .describe("How often it is read; by default the device's poll."),

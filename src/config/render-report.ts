@@ -9,7 +9,7 @@ export function renderReport(report: CheckReport, terminal: boolean): string {
     lines.push(`bridge ${bridge}: ${servers.join(', then ')} as ${clientId}; ${how.join('; ')}`);
   }
   lines.push(
-    `${report.gateway}: ${count(report.devices.length, 'device')}, ${count(points, 'point')}, at most ${count(report.messagesPerDay, 'message')} a day`,
+    `${report.gateway}: ${count(report.devices.length, 'device')}, ${count(points, 'point')}, at most ${count(report.messagesPerDay, 'message')} and ${bytesText(report.bytesPerDay)} a day`,
     ...report.warnings.map((warning) => `warning: ${warning}`),
   );
   return `${lines.join('\n')}\n`;
@@ -17,7 +17,9 @@ export function renderReport(report: CheckReport, terminal: boolean): string {
 
 function columns(device: DeviceReport): string[] {
   const unit = device.unitId === undefined ? '' : `, unit ${device.unitId}`;
-  const rows: string[][] = [['POINT', 'FROM', 'EVERY', 'TOPIC', 'QOS', 'RETAIN', 'A DAY', 'BRIDGES']];
+  const rows: string[][] = [
+    ['POINT', 'FROM', 'EVERY', 'TOPIC', 'QOS', 'RETAIN', 'A DAY', 'BYTES A DAY', 'BRIDGES'],
+  ];
   const payloads: string[] = [];
   const groups = new Set<number>();
   for (const point of device.points) {
@@ -36,6 +38,9 @@ function columns(device: DeviceReport): string[] {
     `${device.device} on ${device.bus} (${device.driver}${unit})`,
     ...align(rows).map((row) => `  ${row}`),
     ...payloads.map((payload) => `  e.g. ${payload}`),
+    ...device.points.flatMap(({ alarms }) =>
+      alarms.map(({ alarm, topic, when }) => `  alarm ${alarm}: ${when}, told on ${topic}`),
+    ),
     '',
   ];
 }
@@ -48,6 +53,7 @@ function cells(publication: Publication): string[] {
     String(publication.qos),
     publication.retain ? 'yes' : 'no',
     perDay(publication),
+    bytesText(publication.bytesPerDay),
     publication.bridges.map(({ bridge }) => bridge).join(', ') || '-',
   ];
 }
@@ -55,8 +61,9 @@ function cells(publication: Publication): string[] {
 function plain(device: DeviceReport): string[] {
   return device.points.flatMap((point) => {
     const head = `${device.device}/${point.point}: ${readFrom(device, point)}`;
-    if (point.publishes.length === 0) return [`${head}; published nowhere`];
-    return point.publishes.map((publication) => `${head}; ${published(publication)}`);
+    const alarms = point.alarms.map(({ alarm, topic, when }) => `${alarm}: alarm ${when}; topic ${topic}`);
+    if (point.publishes.length === 0) return [`${head}; published nowhere`, ...alarms];
+    return [...point.publishes.map((publication) => `${head}; ${published(publication)}`), ...alarms];
   });
 }
 
@@ -69,7 +76,7 @@ function published(publication: Publication): string {
   const bridges = publication.bridges.map(({ bridge, topic, qos }) => `${bridge} as ${topic} qos ${qos}`);
   return [
     `topic ${publication.topic} qos ${publication.qos}${publication.retain ? ' retained' : ''}${publication.grouped ? ' together' : ''}`,
-    `${perDay(publication)} a day`,
+    `${perDay(publication)} a day, ${bytesText(publication.bytesPerDay)}`,
     bridges.length === 0 ? 'no bridge' : bridges.join(', '),
     publication.payload,
   ].join('; ');
@@ -77,6 +84,13 @@ function published(publication: Publication): string {
 
 function perDay({ messagesPerDay, onChange }: Publication): string {
   return onChange ? `≤ ${messagesPerDay}` : String(messagesPerDay);
+}
+
+/** Thousands, as tariffs count them. */
+function bytesText(bytes: number): string {
+  if (bytes < 1000) return `${bytes} B`;
+  const power = Math.min(4, Math.floor(Math.log10(bytes) / 3));
+  return `${Number((bytes / 1000 ** power).toPrecision(3))} ${['B', 'kB', 'MB', 'GB', 'TB'][power]}`;
 }
 
 function align(rows: readonly (readonly string[])[]): string[] {

@@ -52,7 +52,10 @@ function chosen(schema: Schema, tree: Tree, path: Path): Schema {
   }
   if (schema === pointSchema) return pointSchemaAt(tree, path) ?? schema;
   if (schema instanceof z.ZodUnion && nodeAt(tree, path)?.kind === 'mapping') {
-    return (schema.options as readonly Schema[]).find((option) => option instanceof z.ZodObject) ?? schema;
+    return (
+      (schema.options as readonly Schema[]).map(bare).find((option) => option instanceof z.ZodObject) ??
+      schema
+    );
   }
   if (schema instanceof z.ZodUnion && nodeAt(tree, path)?.kind === 'list') {
     return (schema.options as readonly Schema[]).find((option) => option instanceof z.ZodArray) ?? schema;

@@ -7,6 +7,7 @@
  * second value is in `semantic.ts`.
  */
 
+import { alarmKey, alarmsSchema } from './alarm-schema.js';
 import { driverFileBusSchema, driverFilePointSchema, options } from './driver-file-schema.js';
 import {
   describeListenerUrl,
@@ -261,6 +262,7 @@ export const derivedSchema = z.strictObject({
     'Of DEVICE/POINT, numbers, + - * / % ^, comparisons, && || !, cond ? a : b, and functions such as min and round.',
   ),
   ...transformKeys,
+  ...alarmKey,
 });
 
 export const mappingSchema = z.strictObject({
@@ -289,9 +291,27 @@ export const mappingSchema = z.strictObject({
         .optional()
         .describe('With on: change, the change that counts: absolute, or per cent such as "1%".'),
       every: duration(10).optional().describe('With on: change, at the latest after this time.'),
+      min_interval: duration(10)
+        .optional()
+        .describe(
+          'At least so long between two messages; what changes meanwhile is told after it. Turning bad is told at once.',
+        ),
     })
     .optional()
     .describe('When a reading is published; always where absent.'),
+  aggregate: z
+    .strictObject({
+      window: duration(1000, 31 * 86_400_000).describe(
+        'Length of the windows, which begin at its multiples since 1970 (UTC): 1m, 15m, 1h, 1d.',
+      ),
+      emit: z
+        .array(z.enum(['min', 'max', 'mean', 'last', 'count', 'sum', 'stddev', 'time_in_state']))
+        .min(1, { error: 'at least one of min, max, mean, last, count, sum, stddev, time_in_state' })
+        .default(['min', 'max', 'mean', 'last', 'count'])
+        .describe('What is told of each window; time_in_state in milliseconds by value.'),
+    })
+    .optional()
+    .describe('One message per window instead of one per reading.'),
   group: z.literal('device').optional().describe('device: one message per poll with all points together.'),
 });
 
@@ -480,6 +500,7 @@ export const configSchema = z.strictObject({
     .array(mappingSchema)
     .default([])
     .describe('How readings become messages: every rule that matches a reading publishes it.'),
+  alarms: alarmsSchema.prefault({}).describe('Where alarms are told.'),
   bridges: z.record(identifier, bridgeSchema).default({}).describe('Upstream servers, by name.'),
   http: z
     .strictObject({

@@ -32,4 +32,6 @@ export interface SampleSet {
 /** How a SampleSet becomes bytes when it leaves. Stored as JSON: extend, never change the meaning. */
 export interface PayloadFormat {
   readonly kind: 'json' | 'value';
+  /** fields: {"ts":…,"min":1,"max":2}, each sample a field of its point's name; a/b is {"a":{"b":…}}. */
+  readonly shape?: 'fields';
 }

@@ -14,6 +14,8 @@ export interface Snapshot {
   readonly broker: BrokerSnapshot;
   readonly bridges: { readonly [bridge: string]: BridgeSnapshot };
   readonly journal: JournalSnapshot;
+  /** Those that are active, or cleared and not acknowledged. */
+  readonly alarms?: readonly AlarmSnapshot[];
   readonly memory: { readonly rss: number; readonly heapUsed: number; readonly external: number };
 }
 
@@ -41,6 +43,16 @@ export interface PointSnapshot {
   readonly quality: 'good' | 'stale' | 'bad';
   readonly reason?: string;
   readonly ts: number;
+}
+
+export interface AlarmSnapshot {
+  /** DEVICE/POINT/NAME. */
+  readonly alarm: string;
+  readonly state: 'active' | 'cleared';
+  readonly since: number;
+  readonly value: boolean | number | string | null;
+  readonly acknowledged: boolean;
+  readonly priority: 'high' | 'normal' | 'low';
 }
 
 export interface BusSnapshot {

@@ -119,8 +119,9 @@ export class Gateway {
     });
     this.#pipeline = new Pipeline({
       gatewayId: config.gateway.id,
-      mapping: mapperOf(config),
+      mapping: this.#mapperOf(config),
       clock,
+      stamp: () => this.#stamp(),
       publish: (content, accepted) => this.#broker.publish(content, { urgent: false, accepted }),
       refused: (topic, atMs) =>
         this.#storage.lose({ lost: 1, reason: 'full', bridge: null, from: atMs, to: atMs, topics: [topic] }),
@@ -257,7 +258,7 @@ export class Gateway {
       },
     };
     for (const device of plan.forgetDevices) this.#pipeline.forget(device);
-    if (plan.remap) this.#pipeline.remap(mapperOf(this.#loaded.config));
+    if (plan.remap) this.#pipeline.remap(this.#mapperOf(this.#loaded.config));
     await this.#startBridges(plan.startBridges);
     await this.#startDrivers(plan.startBuses);
     if (plan.needsRestart.length > 0) {
@@ -290,6 +291,7 @@ export class Gateway {
       broker: this.#broker.snapshot(),
       bridges: Object.fromEntries([...this.#bridges].map(([name, bridge]) => [name, bridge.snapshot()])),
       journal,
+      alarms: this.#pipeline.alarms(),
       memory: { rss: memory.rss, heapUsed: memory.heapUsed, external: memory.external },
     };
   }
@@ -422,6 +424,18 @@ export class Gateway {
     });
   }
 
+  #mapperOf(config: Config): Mapper {
+    return new Mapper({
+      gatewayId: config.gateway.id,
+      tags: config.gateway.tags,
+      devices: config.devices,
+      derived: config.derived,
+      alarms: config.alarms,
+      mappings: config.mappings,
+      keyValue: this.#storage.keyValue('mapping'),
+    });
+  }
+
   #stamp(): Stamp {
     return {
       wallMs: this.#clock.wallMs(),
@@ -430,16 +444,6 @@ export class Gateway {
       trusted: this.#trust.trusted,
     };
   }
-}
-
-function mapperOf(config: Config): Mapper {
-  return new Mapper({
-    gatewayId: config.gateway.id,
-    tags: config.gateway.tags,
-    devices: config.devices,
-    derived: config.derived,
-    mappings: config.mappings,
-  });
 }
 
 /** A password comes from its file or stands in the configuration; never both. */

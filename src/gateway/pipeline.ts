@@ -11,7 +11,8 @@ import type { Part } from '../core/part.js';
 import type { DeviceState, Reading } from '../core/reading.js';
 import type { Content } from '../core/record.js';
 import type { SampleSet } from '../core/sample.js';
-import type { PointSnapshot } from '../core/snapshot.js';
+import type { AlarmSnapshot, PointSnapshot } from '../core/snapshot.js';
+import type { Stamp } from '../core/stamp.js';
 import type { ReadingSink } from '../drivers/driver.js';
 import type { Mapping } from '../mapping/mapper.js';
 
@@ -19,6 +20,7 @@ export interface PipelineOptions {
   readonly gatewayId: string;
   readonly mapping: Mapping;
   readonly clock: Clock;
+  readonly stamp: () => Stamp;
   readonly publish: (content: Content, accepted: (ok: boolean) => void) => void;
   /** A message that the journal could not take: counted and told, never silent. */
   readonly refused: (topic: string, atMs: number) => void;
@@ -41,6 +43,7 @@ export class Pipeline implements Part, ReadingSink {
 
   async start(): Promise<void> {
     this.#running = true;
+    this.#publish(this.#mapping.begin(this.#options.stamp()));
     this.#arm();
   }
 
@@ -57,6 +60,7 @@ export class Pipeline implements Part, ReadingSink {
   /** Takes over the rules of a new configuration; report states begin anew. */
   remap(mapping: Mapping): void {
     this.#mapping = mapping;
+    if (this.#running) this.#publish(mapping.begin(this.#options.stamp()));
     this.#arm();
   }
 
@@ -65,6 +69,17 @@ export class Pipeline implements Part, ReadingSink {
     this.#readings += readings.length;
     this.#publish(this.#mapping.readings(device, readings, this.#options.clock.monotonicMs()));
     this.#arm();
+  }
+
+  /** False: there is no such alarm, or nothing to acknowledge. */
+  acknowledge(alarmId: string): boolean {
+    const sets = this.#mapping.acknowledge(alarmId, this.#options.stamp());
+    if (sets !== undefined) this.#publish(sets);
+    return sets !== undefined;
+  }
+
+  alarms(): readonly AlarmSnapshot[] {
+    return this.#mapping.alarms();
   }
 
   device(device: string, state: DeviceState): void {
@@ -123,7 +138,7 @@ export class Pipeline implements Part, ReadingSink {
     if (atMs === Number.POSITIVE_INFINITY) return;
     this.#timer = this.#options.clock.at(atMs, () => {
       this.#timerAtMs = Number.POSITIVE_INFINITY;
-      this.#publish(this.#mapping.tick(this.#options.clock.monotonicMs()));
+      this.#publish(this.#mapping.tick(this.#options.stamp()));
       this.#arm();
     });
   }

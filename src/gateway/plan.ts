@@ -37,6 +37,7 @@ export function planChange(before: Config, after: Config, freshFiles: ReadonlySe
       !same(before.mappings, after.mappings) ||
       !same(before.devices, after.devices) ||
       !same(before.derived, after.derived) ||
+      !same(before.alarms, after.alarms) ||
       !same(before.gateway.tags, after.gateway.tags),
     needsRestart: (['gateway', 'journal', 'broker', 'http', 'log'] as const).filter((section) =>
       section === 'gateway'

@@ -5,6 +5,7 @@
  *             {"ts":…,"value":21.5,"unit":"°C","quality":"stale"}
  *             {"ts":…,"value":null,"quality":"bad","reason":"timeout"}
  *   grouped   {"ts":…,"values":{"level":null,"high":false},"quality":{"level":"bad"},"reason":{"level":"timeout"}}
+ *   fields    {"ts":…,"min":20.1,"max":22.5,"count":60,"window":60000,"unit":"°C"}   windows, alarms
  *   value     21.5   true   open   null, where the value is bad: an empty payload would delete what is retained
  *
  * `ts` of a group is that of its newest sample. Written by hand: JSON.stringify knows no bigint and is slower.
@@ -21,6 +22,7 @@ export function encodePayload(set: SampleSet, options?: PayloadOptions): Uint8Ar
   const [first] = set.samples;
   if (first === undefined) return new Uint8Array(0);
   const mark = options?.markUntrusted === true;
+  if (set.format.shape === 'fields' && set.grouped) return Buffer.from(fieldsJson(set.samples, mark));
   if (set.grouped) return Buffer.from(groupJson(set.samples, mark));
   return Buffer.from(set.format.kind === 'value' ? bareText(first.value) : sampleJson(first, mark));
 }
@@ -61,6 +63,28 @@ function groupJson(samples: readonly Sample[], mark: boolean): string {
   if (qualities !== '') json += `,"quality":{${qualities}}`;
   if (reasons !== '') json += `,"reason":{${reasons}}`;
   return mark && !trusted ? `${json},"clock":"untrusted"}` : `${json}}`;
+}
+
+/** The unit is said once, for all that have one. */
+function fieldsJson(samples: readonly Sample[], mark: boolean): string {
+  const [first] = samples as readonly [Sample];
+  let json = `{"ts":${timestamp(first.stamp.wallMs)}`;
+  let inner: string | undefined;
+  for (const { point, value } of samples) {
+    const slash = point.indexOf('/');
+    const outer = slash === -1 ? undefined : point.slice(0, slash);
+    if (inner !== undefined && outer !== inner) json += '}';
+    if (outer === undefined) json += `,${JSON.stringify(point)}:${valueJson(value)}`;
+    else {
+      json += outer === inner ? ',' : `,${JSON.stringify(outer)}:{`;
+      json += `${JSON.stringify(point.slice(slash + 1))}:${valueJson(value)}`;
+    }
+    inner = outer;
+  }
+  if (inner !== undefined) json += '}';
+  const unit = samples.find((sample) => sample.unit !== undefined)?.unit;
+  if (unit !== undefined) json += `,"unit":${JSON.stringify(unit)}`;
+  return mark && !first.stamp.trusted ? `${json},"clock":"untrusted"}` : `${json}}`;
 }
 
 function bareText(value: Value | null): string {

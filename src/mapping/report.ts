@@ -5,6 +5,7 @@
  *   bad or stale, and told so ───────────▶ no, until it changes
  *   on: always ──────────────────────────▶ yes
  *   on: change ──────────────────────────▶ where it left the deadband, or `every` is near
+ *   wanted within `min_interval` ────────▶ held, and told when that is over, with the newest value
  *
  * The deadband is around the value last told, not the value last read: a slow drift cannot hide in it. It is
  * left when the difference is greater than the band, as in OPC UA; a per cent is of the value last told.
@@ -19,6 +20,8 @@ export interface ReportPolicy {
   /** Infinity: no limit. */
   readonly everyMs: number;
   readonly pollMs: number;
+  /** Between two messages at least. */
+  readonly minIntervalMs?: number;
 }
 
 /** How late `every` may be: waiting so long for the next poll tells a fresh value instead of an old one. */
@@ -31,31 +34,45 @@ export class Report {
   #quality: Quality | undefined;
   #value: Value | null = null;
   #toldAtMs = 0;
+  #held = false;
+  readonly #minIntervalMs: number;
 
   constructor(policy: ReportPolicy) {
     this.#policy = policy;
+    this.#minIntervalMs = policy.minIntervalMs ?? 0;
     this.latestMs = policy.everyMs + Math.min(policy.pollMs / 2, EVERY_SLACK_MS_MAX);
   }
 
   wants(sample: Sample, nowMs: number): boolean {
     if (sample.quality !== this.#quality) return true;
     if (sample.quality !== 'good') return false;
-    const { onChange, pollMs } = this.#policy;
-    if (!onChange) return true;
-    // The next poll would come too late for `every`, so this one speaks.
-    if (nowMs - this.#toldAtMs + pollMs > this.latestMs) return true;
-    return this.#hasChanged(sample.value);
+    const wanted = this.#isDue(nowMs) || this.#hasChanged(sample.value);
+    this.#held = wanted && nowMs < this.#toldAtMs + this.#minIntervalMs;
+    return wanted && !this.#held;
+  }
+
+  /** When a value that came too soon is to be told; Infinity where there is none. */
+  get heldUntilMs(): number {
+    return this.#held ? this.#toldAtMs + this.#minIntervalMs : Infinity;
   }
 
   told(sample: Sample, nowMs: number): void {
     this.#quality = sample.quality;
     this.#value = sample.value;
     this.#toldAtMs = nowMs;
+    this.#held = false;
   }
 
   /** When the last value must be told again though nothing new was read. */
   get deadlineMs(): number {
-    return this.#quality === 'good' ? this.#toldAtMs + this.latestMs : Infinity;
+    if (this.#quality !== 'good') return Infinity;
+    return Math.min(this.#toldAtMs + this.latestMs, this.heldUntilMs);
+  }
+
+  #isDue(nowMs: number): boolean {
+    const { onChange, pollMs } = this.#policy;
+    // The next poll would come too late for `every`, so this one speaks.
+    return !onChange || nowMs - this.#toldAtMs + pollMs > this.latestMs;
   }
 
   #hasChanged(value: Value | null): boolean {

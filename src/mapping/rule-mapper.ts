@@ -7,14 +7,21 @@
  * Each of these changes is told once: a stale value with the time it was read at, a bad one with its reason. The
  * bare `value` payload cannot say `stale`, so nothing is sent there that would look fresh.
  */
+import type { KeyValueDoor } from '../core/key-value.js';
 import type { Reading } from '../core/reading.js';
 import type { Sample, SampleSet } from '../core/sample.js';
+import type { AlarmSnapshot } from '../core/snapshot.js';
+import type { Stamp } from '../core/stamp.js';
+import { type Alarm, topicOfForgotten } from './alarm.js';
 import type { Computation } from './computation.js';
 import type { Mapping } from './mapper.js';
-import { type DevicePlan, type MappingConfigs, type PointPlan, planDevices } from './point-plan.js';
+import { type MappingConfigs, planDevices } from './plan.js';
+import type { DevicePlan, PointPlan } from './point-plan.js';
 
 export class Mapper implements Mapping {
   readonly #devices: ReadonlyMap<string, DevicePlan>;
+  readonly #door: KeyValueDoor | undefined;
+  readonly #alarms = new Map<string, Alarm>();
   #deadlineMs = Infinity;
   #polls = 0;
   #unknown = 0;
@@ -24,6 +31,29 @@ export class Mapper implements Mapping {
 
   constructor(configs: MappingConfigs) {
     this.#devices = planDevices(configs);
+    this.#door = configs.keyValue;
+  }
+
+  begin(now: Stamp): SampleSet[] {
+    const sets: SampleSet[] = [];
+    const known = new Set<string>();
+    for (const plan of this.#devices.values()) {
+      for (const point of plan.points.values()) {
+        for (const aggregate of point.aggregates) {
+          known.add(aggregate.key);
+          aggregate.begin(now, sets);
+        }
+        for (const alarm of point.alarms) {
+          known.add(alarm.key);
+          alarm.begin();
+          this.#alarms.set(alarm.id, alarm);
+        }
+        plan.deadlineMs = Math.min(plan.deadlineMs, point.lastingDeadlineMs());
+      }
+      this.#deadlineMs = Math.min(this.#deadlineMs, plan.deadlineMs);
+    }
+    this.#forget(known, sets);
+    return sets;
   }
 
   readings(device: string, readings: readonly Reading[], monotonicMs: number): SampleSet[] {
@@ -49,17 +79,27 @@ export class Mapper implements Mapping {
     return sets;
   }
 
-  tick(monotonicMs: number): SampleSet[] {
+  tick(now: Stamp): SampleSet[] {
+    const { monotonicMs } = now;
     const sets: SampleSet[] = [];
     if (monotonicMs < this.#deadlineMs) return sets;
     this.#deadlineMs = Infinity;
     this.#polls += 1;
     for (const plan of this.#devices.values()) {
-      if (monotonicMs >= plan.deadlineMs) this.#tellDue(plan, monotonicMs, sets);
+      if (monotonicMs >= plan.deadlineMs) this.#tellDue(plan, now, sets);
       this.#deadlineMs = Math.min(this.#deadlineMs, plan.deadlineMs);
     }
     this.#compute(monotonicMs, sets);
     return sets;
+  }
+
+  acknowledge(alarmId: string, now: Stamp): SampleSet[] | undefined {
+    const sets: SampleSet[] = [];
+    return this.#alarms.get(alarmId)?.acknowledge(now, sets) === true ? sets : undefined;
+  }
+
+  alarms(): readonly AlarmSnapshot[] {
+    return [...this.#alarms.values()].flatMap((alarm) => alarm.snapshot() ?? []);
   }
 
   get deadlineMs(): number {
@@ -84,10 +124,14 @@ export class Mapper implements Mapping {
     for (const outlet of point.outlets) {
       if (sample.quality === 'stale' && !outlet.tellsStale) continue;
       const wanted = outlet.report.wants(sample, nowMs);
+      if (outlet.report.heldUntilMs < plan.deadlineMs) plan.deadlineMs = outlet.report.heldUntilMs;
       if (outlet.group !== undefined) outlet.group.add(outlet, sample, point.poll, wanted, nowMs, into);
       else if (wanted) outlet.publish(sample, nowMs, into);
     }
     if (sample.quality === 'good') plan.deadlineMs = Math.min(plan.deadlineMs, nowMs + point.quietMs);
+    if (point.aggregates.length === 0 && point.alarms.length === 0) return;
+    point.tellLasting(sample, sample.stamp, into);
+    plan.deadlineMs = Math.min(plan.deadlineMs, point.lastingDeadlineMs());
   }
 
   #wakeComputations(point: PointPlan): void {
@@ -122,18 +166,22 @@ export class Mapper implements Mapping {
   }
 
   /** By the poll they were read in, so that a group tells the points of one poll together, the oldest first. */
-  #tellDue(plan: DevicePlan, nowMs: number, into: SampleSet[]): void {
+  #tellDue(plan: DevicePlan, now: Stamp, into: SampleSet[]): void {
+    const nowMs = now.monotonicMs;
     const due = [...plan.points.values()].filter((point) => nowMs >= point.deadlineMs());
     due.sort((a, b) => a.poll - b.poll);
     for (const point of due) {
-      if (point.sample === undefined) continue;
       const turnsStale = nowMs >= point.staleAtMs;
-      if (turnsStale) {
+      if (turnsStale && point.sample !== undefined) {
         point.sample = { ...point.sample, quality: 'stale' };
         point.staleAtMs = Infinity;
         plan.latest.set(point.name, point.sample);
         this.#wakeComputations(point);
+        point.tellLasting(point.sample, now, into);
       }
+      for (const aggregate of point.aggregates) aggregate.tick(now, into);
+      for (const alarm of point.alarms) alarm.tick(now, into);
+      if (point.sample === undefined) continue;
       for (const outlet of point.outlets) {
         if (turnsStale ? !outlet.tellsStale : nowMs < outlet.report.deadlineMs) continue;
         if (outlet.group === undefined) outlet.publish(point.sample, nowMs, into);
@@ -144,6 +192,18 @@ export class Mapper implements Mapping {
     plan.deadlineMs = Infinity;
     for (const point of plan.points.values()) {
       plan.deadlineMs = Math.min(plan.deadlineMs, point.deadlineMs());
+    }
+  }
+
+  /** What the configuration no longer has is not kept for ever; what is retained of an alarm goes with it. */
+  #forget(known: ReadonlySet<string>, into: SampleSet[]): void {
+    if (this.#door === undefined) return;
+    for (const [key, bytes] of [...this.#door.entries()]) {
+      if (known.has(key)) continue;
+      this.#door.remove(key);
+      const topic = topicOfForgotten(key, bytes);
+      if (topic === undefined) continue;
+      into.push({ topic, qos: 1, retain: true, format: { kind: 'json' }, grouped: false, samples: [] });
     }
   }
 }

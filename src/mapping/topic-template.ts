@@ -12,6 +12,9 @@ export interface TopicNames {
   readonly device: string;
   readonly point: string;
   readonly unit?: string;
+  /** Of alarms. */
+  readonly alarm?: string;
+  readonly priority?: string;
   readonly tags: { readonly [name: string]: string };
 }
 
@@ -29,23 +32,23 @@ export function renderTopic(template: string, names: TopicNames): string {
 const SHOWN_MAX = 200;
 
 function valueFor(name: string, names: TopicNames, template: string): string {
-  switch (name) {
-    case 'gateway':
-      return names.gateway;
-    case 'device':
-      return names.device;
-    case 'point':
-      return names.point;
-    case 'unit':
-      return unitLevel(names.unit);
-    default: {
-      const tag = name.startsWith('tags.') ? name.slice('tags.'.length) : undefined;
-      if (tag !== undefined && Object.hasOwn(names.tags, tag)) return names.tags[tag] as string;
-      throw new GodwitError(
-        'TOPIC_TEMPLATE',
-        `Topic template ${template} asks for {${name}}: allowed are {gateway}, {device}, {point}, {unit} and {tags.NAME} of gateway.tags`,
-        { template, name },
-      );
-    }
-  }
+  const value = name.startsWith('tags.')
+    ? ownTag(names.tags, name.slice('tags.'.length))
+    : name === 'unit'
+      ? unitLevel(names.unit)
+      : NAMES.has(name)
+        ? names[name as 'gateway']
+        : undefined;
+  if (value !== undefined) return value;
+  throw new GodwitError(
+    'TOPIC_TEMPLATE',
+    `Topic template ${template} asks for {${name}}: allowed are {gateway}, {device}, {point}, {unit} and {tags.NAME} of gateway.tags`,
+    { template, name },
+  );
+}
+
+const NAMES = new Set(['gateway', 'device', 'point', 'alarm', 'priority']);
+
+function ownTag(tags: TopicNames['tags'], name: string): string | undefined {
+  return Object.hasOwn(tags, name) ? tags[name] : undefined;
 }

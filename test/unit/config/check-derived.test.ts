@@ -45,7 +45,7 @@ test.each<[string[], string[]]>([
   [
     ['a: { expr: tank/level, pol: 1s }'],
     [
-      '14:26: derived.a.pol: found an unknown key, allowed: expr, invert, enum, flags, rate, scale, offset, table, raw_unit, unit, valid, clamp, smooth, resolution',
+      '14:26: derived.a.pol: found an unknown key, allowed: expr, invert, enum, flags, rate, scale, offset, table, raw_unit, unit, valid, clamp, smooth, resolution, alarm',
     ],
   ],
   [

@@ -49,6 +49,7 @@ describe('godwit check', () => {
         retain: true,
         grouped: false,
         messagesPerDay: 86_400,
+        bytesPerDay: 5_529_600,
         onChange: true,
         bridges: [{ bridge: 'cloud', topic: 'well-17/north/level', qos: 2 }],
       },
@@ -60,6 +61,7 @@ describe('godwit check', () => {
         retain: false,
         grouped: true,
         messagesPerDay: 86_400,
+        bytesPerDay: 5_011_200,
         onChange: false,
         bridges: [{ bridge: 'cloud', topic: 'site/all', qos: 1 }],
       },
@@ -94,25 +96,61 @@ mappings: [{ from: "d/*", topic: t, group: device }]
     const lines = renderReport(report, true).split('\n');
     expect(lines.slice(0, 8)).toEqual([
       'tank on tcp (modbus-tcp, unit 3)',
-      '  POINT     FROM                 EVERY  TOPIC             QOS  RETAIN  A DAY    BRIDGES',
-      '  level     holding/100 float32  1s     site/north/level  0    yes     ≤ 86400  cloud',
-      '                                        site/all          1    no      86400    cloud',
-      '  pressure  input/7 int16        10s    site/well-17/_    1    no      8640     cloud',
-      '  high      discrete/12 bool     1s     same              1    no      86400    -',
-      '                                        same              1    no      86400    -',
+      '  POINT     FROM                 EVERY  TOPIC             QOS  RETAIN  A DAY    BYTES A DAY  BRIDGES',
+      '  level     holding/100 float32  1s     site/north/level  0    yes     ≤ 86400  5.53 MB      cloud',
+      '                                        site/all          1    no      86400    5.01 MB      cloud',
+      '  pressure  input/7 int16        10s    site/well-17/_    1    no      8640     207 kB       cloud',
+      '  high      discrete/12 bool     1s     same              1    no      86400    3.72 MB      -',
+      '                                        same              1    no      86400    3.72 MB      -',
       '  unused    coil/1 bool          1s     -',
     ]);
     expect(lines).toContain('warning: bus spare has no devices');
   });
 
+  test('tells of aggregates, rates that are held back, names and alarms', () => {
+    const yaml = `gateway: { id: a }
+buses: { s: { driver: simulator } }
+devices:
+  d:
+    bus: s
+    poll: 1s
+    points:
+      x: { simulate: {}, unit: W, alarm: { high: 80, clear: 75, delay: 5s, priority: high } }
+      y: { simulate: {}, enum: { 1: auto } }
+      z: { simulate: {} }
+derived: { twice: "d/z * 2" }
+mappings:
+  - { from: "d/x", topic: x, aggregate: { window: 1m, emit: [mean, count] } }
+  - { from: "d/y", topic: y, report: { min_interval: 10s } }
+`;
+    const { devices, warnings } = describeConfig(configOf(yaml));
+    expect(devices[0]?.points).toMatchObject([
+      {
+        publishes: [
+          {
+            payload: '{"ts":1732147200123,"mean":50,"count":60,"window":60000,"unit":"W"}',
+            messagesPerDay: 1440,
+          },
+        ],
+        alarms: [
+          { alarm: 'd/x/high', topic: 'godwit/a/alarms/high/d/x/high', when: 'high 80 until 75 after 5s' },
+        ],
+      },
+      { publishes: [{ payload: '{"ts":1732147200123,"value":"auto"}', messagesPerDay: 8640 }] },
+      { publishes: [] },
+    ]);
+    // d/z is not published, but computed with.
+    expect(warnings).toEqual(['no rule of mappings publishes derived/twice']);
+  });
+
   test('is one line for each publication in a pipe', () => {
     const lines = renderReport(report, false).split('\n');
     expect(lines[0]).toBe(
-      'tank/level: holding/100 float32 on tcp unit 3 every 1s; topic site/north/level qos 0 retained; ≤ 86400 a day; cloud as well-17/north/level qos 2; {"ts":1732147200123,"value":21.5,"unit":"%"}',
+      'tank/level: holding/100 float32 on tcp unit 3 every 1s; topic site/north/level qos 0 retained; ≤ 86400 a day, 5.53 MB; cloud as well-17/north/level qos 2; {"ts":1732147200123,"value":21.5,"unit":"%"}',
     );
     expect(lines[5]).toBe('tank/unused: coil/1 bool on tcp unit 3 every 1s; published nowhere');
     expect(lines).toContain('bridge lazy: mqtts://other as well-17; MQTT 5');
-    expect(lines).toContain('well-17: 2 devices, 4 points, at most 354240 messages a day');
+    expect(lines).toContain('well-17: 2 devices, 4 points, at most 354240 messages and 18.2 MB a day');
   });
 });
 

@@ -34,7 +34,7 @@ bridges:
 `;
     expect(errorLines(yaml)).toEqual([
       '2:7: gateway.id: found well 17, allowed: 1 to 64 of A-Z a-z 0-9 . _ -',
-      '3:1: jornal: found an unknown key, did you mean journal? allowed: gateway, journal, broker, buses, devices, derived, mappings, bridges, http, log',
+      '3:1: jornal: found an unknown key, did you mean journal? allowed: gateway, journal, broker, buses, devices, derived, mappings, alarms, bridges, http, log',
       '7:12: broker.listeners[0].url: found tcp://127.0.0.1:1883, allowed: mqtt://ADDRESS:PORT, mqtts://ADDRESS:PORT, ws://ADDRESS:PORT/PATH or wss://ADDRESS:PORT/PATH',
       '12:16: buses.rs485.baud_rate: found 9600baud, allowed: a whole number from 50 to 4000000',
       '15:10: devices.meter.bus: found no bus rs48, did you mean rs485? allowed: rs485',
@@ -193,7 +193,6 @@ bridges:
         'devices.bits.address_base',
         'devices.bits.points.b.bit',
         'devices.bits.points.b.writable',
-        'mappings[0].aggregate',
         'mappings[1].payload',
       ].sort(),
     );

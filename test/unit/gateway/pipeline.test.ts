@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import type { Reading } from '../../../src/core/reading.js';
 import type { Content } from '../../../src/core/record.js';
 import type { Sample, SampleSet } from '../../../src/core/sample.js';
+import type { Stamp } from '../../../src/core/stamp.js';
 import { Pipeline } from '../../../src/gateway/pipeline.js';
 import type { Mapping } from '../../../src/mapping/mapper.js';
 import { FakeClock } from '../../support/fake-clock.js';
@@ -25,8 +26,20 @@ class OneToOne implements Mapping {
     return readings.map(({ point }) => set(`${device}/${point}`));
   }
 
-  tick(monotonicMs: number): SampleSet[] {
-    this.ticks.push(monotonicMs);
+  begin(): SampleSet[] {
+    return [];
+  }
+
+  acknowledge(alarmId: string): SampleSet[] | undefined {
+    return alarmId === 'tank/level/high' ? [set('alarm')] : undefined;
+  }
+
+  alarms(): [] {
+    return [];
+  }
+
+  tick(now: Stamp): SampleSet[] {
+    this.ticks.push(now.monotonicMs);
     this.deadlineMs = Number.POSITIVE_INFINITY;
     return [set('stale')];
   }
@@ -51,6 +64,7 @@ function build(ok = true): {
     gatewayId: 'well-17',
     mapping,
     clock,
+    stamp: () => stampOf(clock),
     publish: (content, accepted) => {
       published.push(content);
       accepted(ok);
@@ -63,10 +77,14 @@ function build(ok = true): {
 const reading = (clock: FakeClock): Reading => ({
   device: 'tank',
   point: 'level',
-  stamp: { wallMs: clock.wallMs(), monotonicMs: clock.monotonicMs(), bootId: 'boot', trusted: true },
+  stamp: stampOf(clock),
   value: 1,
   quality: 'good',
 });
+
+function stampOf(clock: FakeClock): Stamp {
+  return { wallMs: clock.wallMs(), monotonicMs: clock.monotonicMs(), bootId: 'boot', trusted: true };
+}
 
 function topics(published: readonly Content[]): string[] {
   return published.map((content) => (content.kind === 'samples' ? content.set.topic : content.message.topic));
@@ -101,6 +119,14 @@ test('what the journal cannot take is reported by topic, never dropped in silenc
   await pipeline.start();
   pipeline.readings('tank', [reading(clock)]);
   expect(refused).toEqual(['tank/level']);
+});
+
+test('an alarm is acknowledged by its name, and nothing else is', async () => {
+  const { pipeline, published } = build();
+  await pipeline.start();
+  expect(pipeline.acknowledge('tank/level/low')).toBe(false);
+  expect(pipeline.acknowledge('tank/level/high')).toBe(true);
+  expect(topics(published)).toEqual(['alarm']);
 });
 
 test('after stop nothing is published and no timer is left', async () => {

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { type Config, configSchema } from '../../../src/config/schema.js';
 import type { Reading } from '../../../src/core/reading.js';
 import type { SampleSet } from '../../../src/core/sample.js';
+import type { Stamp } from '../../../src/core/stamp.js';
 import type { Value } from '../../../src/core/value.js';
 import { encodePayload } from '../../../src/mapping/payload.js';
 import { Mapper } from '../../../src/mapping/rule-mapper.js';
@@ -25,10 +26,13 @@ function mapper(
   return new Mapper({ gatewayId: 'g', tags: {}, ...config });
 }
 
+function stamp(atMs: number): Stamp {
+  return { wallMs: 1_000_000 + atMs, monotonicMs: atMs, bootId: 'boot', trusted: true };
+}
+
 function reading(device: string, point: string, value: Value | null, atMs: number): Reading {
-  const stamp = { wallMs: 1_000_000 + atMs, monotonicMs: atMs, bootId: 'boot', trusted: true };
-  if (value === null) return { device, point, stamp, value, quality: 'bad', reason: 'timeout' };
-  return { device, point, stamp, value, quality: 'good' };
+  if (value === null) return { device, point, stamp: stamp(atMs), value, quality: 'bad', reason: 'timeout' };
+  return { device, point, stamp: stamp(atMs), value, quality: 'good' };
 }
 
 /** Reads points of one device at one instant. */
@@ -99,7 +103,7 @@ describe('a computed point', () => {
     read(mapping, 'meter', { voltage: 1 }, 0);
     read(mapping, 'pump', { on: true }, 0);
     expect(mapping.deadlineMs).toBe(3000);
-    expect(shown(mapping.tick(3000))).toEqual(['a {"ts":1000000,"value":2,"quality":"stale"}']);
+    expect(shown(mapping.tick(stamp(3000)))).toEqual(['a {"ts":1000000,"value":2,"quality":"stale"}']);
     expect(read(mapping, 'meter', { voltage: 2 }, 4000)).toEqual(['a {"ts":1004000,"value":3}']);
   });
 

@@ -134,3 +134,43 @@ describe('every', () => {
     expect(report.deadlineMs).toBe(Infinity);
   });
 });
+
+describe('min_interval', () => {
+  const report = (onChange: boolean): Report =>
+    new Report({ onChange, everyMs: Infinity, pollMs: 1000, minIntervalMs: 5000 });
+
+  test('holds what changes too soon until it is over', () => {
+    const of = report(true);
+    expect(of.wants(sample(1), 0)).toBe(true);
+    of.told(sample(1), 0);
+    expect(of.heldUntilMs).toBe(Infinity);
+    expect(of.wants(sample(2), 1000)).toBe(false);
+    expect(of.heldUntilMs).toBe(5000);
+    expect(of.deadlineMs).toBe(5000);
+    expect(of.wants(sample(2), 5000)).toBe(true);
+  });
+
+  test('holds nothing where the value is back at what was told', () => {
+    const of = report(true);
+    of.told(sample(1), 0);
+    of.wants(sample(2), 1000);
+    expect(of.wants(sample(1), 2000)).toBe(false);
+    expect(of.heldUntilMs).toBe(Infinity);
+  });
+
+  test('thins readings that are all told', () => {
+    const of = report(false);
+    of.told(sample(1), 0);
+    const told = [1000, 2000, 3000, 4000, 5000].map((atMs) => of.wants(sample(1), atMs));
+    expect(told).toEqual([false, false, false, false, true]);
+  });
+
+  test('does not keep a value from turning bad, nor good again', () => {
+    const of = report(true);
+    of.told(sample(1), 0);
+    const bad = sample(null, 'bad');
+    expect(of.wants(bad, 1000)).toBe(true);
+    of.told(bad, 1000);
+    expect(of.wants(sample(1), 1500)).toBe(true);
+  });
+});

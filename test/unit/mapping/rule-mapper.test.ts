@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { type Config, configSchema } from '../../../src/config/schema.js';
 import type { Reading } from '../../../src/core/reading.js';
 import type { SampleSet } from '../../../src/core/sample.js';
+import type { Stamp } from '../../../src/core/stamp.js';
 import type { Value } from '../../../src/core/value.js';
 import { encodePayload } from '../../../src/mapping/payload.js';
 import { Mapper } from '../../../src/mapping/rule-mapper.js';
@@ -35,9 +36,19 @@ const tank = {
   },
 };
 
+function stamp(atMs: number): Stamp {
+  return { wallMs: 1_000_000 + atMs, monotonicMs: atMs, bootId: 'boot', trusted: true };
+}
+
 function reading(point: string, value: Value | null, atMs: number, reason?: string): Reading {
-  const stamp = { wallMs: 1_000_000 + atMs, monotonicMs: atMs, bootId: 'boot', trusted: true };
-  return { device: 'tank', point, stamp, value, quality: value === null ? 'bad' : 'good', reason };
+  return {
+    device: 'tank',
+    point,
+    stamp: stamp(atMs),
+    value,
+    quality: value === null ? 'bad' : 'good',
+    reason,
+  };
 }
 
 function shown(sets: readonly SampleSet[]): string[] {
@@ -50,7 +61,7 @@ function ticks(mapping: Mapper, untilMs: number): string[] {
   let calls = 0;
   while (mapping.deadlineMs <= untilMs) {
     const atMs = mapping.deadlineMs;
-    told.push(...shown(mapping.tick(atMs)).map((line) => `@${atMs} ${line}`));
+    told.push(...shown(mapping.tick(stamp(atMs))).map((line) => `@${atMs} ${line}`));
     calls += 1;
     expect(calls).toBeLessThan(1000);
   }
@@ -294,7 +305,7 @@ describe('group: device', () => {
     const mapping = mapper([grouped]);
     mapping.readings('tank', [reading('pressure', 100, 0)], 0);
     mapping.readings('tank', [reading('high', true, 100), reading('level', 1, 100)], 100);
-    expect(shown(mapping.tick(40_000))).toEqual([
+    expect(shown(mapping.tick(stamp(40_000)))).toEqual([
       'site/north/tank {"ts":1000000,"values":{"pressure":0},"quality":{"pressure":"stale"}}',
       'site/north/tank {"ts":1000100,"values":{"level":1,"high":true},"quality":{"level":"stale","high":"stale"}}',
     ]);
@@ -328,5 +339,5 @@ describe('group: device', () => {
 test('nothing is due before the first reading', () => {
   const mapping = mapper([{ ...all, report: { on: 'change', every: '1s' } }]);
   expect(mapping.deadlineMs).toBe(Infinity);
-  expect(mapping.tick(1e9)).toEqual([]);
+  expect(mapping.tick(stamp(1e9))).toEqual([]);
 });
