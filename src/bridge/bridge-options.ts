@@ -39,6 +39,8 @@ export interface BridgeOptions {
   readonly random: () => number;
   readonly dial?: Dial;
   readonly lookup?: Lookup;
+  /** The machine's own addresses: a new one lets a bridge that waits try at once. Absent: they are not watched. */
+  readonly network?: () => ReadonlySet<string>;
   readonly runCommand?: RunCommand;
   /** Replays of all bridges; absent: this one has none. */
   readonly replays?: ReplayJobs;

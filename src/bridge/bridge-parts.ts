@@ -99,6 +99,7 @@ export function buildParts(options: BridgeOptions, events: BridgeEvents): Bridge
       ...{ config, clientId, clock, log },
       way: wayOf(config, secrets.tls),
       lookup: options.lookup ?? systemLookup,
+      network: options.network,
       addresses: storage.keyValue(`bridge/${name}/addresses`),
       credentials: credentialsOf(options),
       downHook: downHookOf(options),

@@ -11,6 +11,15 @@ export function daysLeft(cert: Buffer, nowWallMs: number): number | undefined {
   return days <= WARN_DAYS ? days : undefined;
 }
 
+/** Why a server may not like it, by this clock; undefined: it is in its time. */
+export function outOfTime(cert: Buffer, nowWallMs: number): string | undefined {
+  const { validFrom, validTo } = new X509Certificate(cert);
+  const [from, to] = [Date.parse(validFrom), Date.parse(validTo)];
+  if (nowWallMs >= from && nowWallMs <= to) return undefined;
+  const iso = (ms: number): string => `${new Date(ms).toISOString().slice(0, 19)}Z`;
+  return `tls.cert is valid from ${iso(from)} to ${iso(to)}, and this clock says ${iso(nowWallMs)}`;
+}
+
 /** Once a day at most. */
 export class CertificateAge {
   readonly #cert: Buffer;

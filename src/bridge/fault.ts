@@ -28,6 +28,8 @@ export interface Fault {
   readonly reasonCode?: ReasonCode;
   /** The server ended a connection that worked, and not because of its own state: what it was sent may be why. */
   readonly byServer?: boolean;
+  /** An attempt before this wall time is in vain. */
+  readonly notBeforeWallMs?: number;
   /** Where the server says to go instead (0x9C, 0x9D). */
   readonly serverReference?: string;
 }
@@ -63,15 +65,9 @@ export function connackFault(
   reasonString: string | undefined,
   serverReference?: string,
 ): Fault {
-  const advice: { readonly [code: number]: string } = {
-    [ReasonCode.badUserNameOrPassword]: '; check username and password',
-    [ReasonCode.notAuthorized]: '; check the credentials and what the server allows them',
-    [ReasonCode.clientIdentifierNotValid]: '; check client_id',
-    [ReasonCode.unsupportedProtocolVersion]: '; set version to what the server speaks',
-  };
   return {
     kind: 'not-accepted',
-    sentence: `${server.host}:${server.port} refused the client: ${reasonName(reasonCode)}${quoted(reasonString)}${advice[reasonCode] ?? ''}`,
+    sentence: `${server.host}:${server.port} refused the client: ${reasonName(reasonCode)}${quoted(reasonString)}${adviceOn(CONNECT_ADVICE, reasonCode)}`,
     reasonCode,
     ...redirection(reasonCode, serverReference),
   };
@@ -94,11 +90,57 @@ export function disconnectFault(
   }
   return {
     kind: 'closed',
-    sentence: `${where} closed the connection: ${reasonName(reasonCode)}${quoted(reasonString)}`,
+    sentence: `${where} closed the connection: ${reasonName(reasonCode)}${quoted(reasonString)}${adviceOn(DISCONNECT_ADVICE, reasonCode)}`,
     reasonCode,
     byServer: !OWN_REASONS.has(reasonCode),
     ...redirection(reasonCode, serverReference),
   };
+}
+
+type Advice = { readonly [code: number]: string };
+
+/** What to do about a refusal of CONNECT; where there is nothing to do, that it passes. */
+const CONNECT_ADVICE: Advice = {
+  [ReasonCode.malformedPacket]: 'does it speak the version that is set?',
+  [ReasonCode.protocolError]: 'does it speak the version that is set?',
+  [ReasonCode.unsupportedProtocolVersion]: 'set version to what the server speaks',
+  [ReasonCode.clientIdentifierNotValid]: 'check client_id',
+  [ReasonCode.badUserNameOrPassword]: 'check username and password',
+  [ReasonCode.notAuthorized]: 'check the credentials and what the server allows them',
+  [ReasonCode.badAuthenticationMethod]: 'it wants an authentication that a bridge does not have',
+  [ReasonCode.banned]: 'ask whoever runs it to lift the ban',
+  [ReasonCode.topicNameInvalid]:
+    'it does not take the topic of the Will; set status to one that it takes, or to none',
+  [ReasonCode.packetTooLarge]: 'it takes no CONNECT of this size; is the password a long token?',
+  [ReasonCode.quotaExceeded]: 'a quota of the account is used up; it is tried again',
+  [ReasonCode.serverUnavailable]: 'it is tried again',
+  [ReasonCode.serverBusy]: 'it is tried again',
+  [ReasonCode.connectionRateExceeded]: 'it is tried again, more rarely',
+  [ReasonCode.useAnotherServer]: 'put the right one into servers',
+  [ReasonCode.serverMoved]: 'put the right one into servers',
+};
+
+/** What to do about a connection that the server ended. */
+const DISCONNECT_ADVICE: Advice = {
+  [ReasonCode.notAuthorized]: 'do its rules allow the topics of forward and receive, and of status?',
+  [ReasonCode.topicNameInvalid]: 'do its rules allow the topics of forward, and of status?',
+  [ReasonCode.topicFilterInvalid]: 'does it allow the filters of receive?',
+  [ReasonCode.keepAliveTimeout]: 'nothing of ours reached it in time: is the link up, and not overloaded?',
+  [ReasonCode.receiveMaximumExceeded]: 'set inflight to less',
+  [ReasonCode.packetTooLarge]: 'a message is larger than it takes',
+  [ReasonCode.messageRateTooHigh]: 'it is tried again, more slowly',
+  [ReasonCode.quotaExceeded]: 'a quota of the account is used up; it is tried again',
+  [ReasonCode.administrativeAction]: 'somebody there ended it; ask whoever runs it',
+  [ReasonCode.retainNotSupported]: 'set retain: clear in forward',
+  [ReasonCode.qosNotSupported]: 'set a lower qos in forward and receive',
+  [ReasonCode.wildcardSubscriptionsNotSupported]: 'set filters without wildcards in receive',
+  [ReasonCode.useAnotherServer]: 'put the right one into servers',
+  [ReasonCode.serverMoved]: 'put the right one into servers',
+};
+
+function adviceOn(advice: Advice, reasonCode: ReasonCode): string {
+  const words = advice[reasonCode];
+  return words === undefined ? '' : `; ${words}`;
 }
 
 function redirection(

@@ -15,13 +15,14 @@ import type { ConnackPacket, ConnectPacket, Packet, Will } from '../mqtt/packet.
 import { ReasonCode } from '../mqtt/reason-code.js';
 import { Addresses, type Lookup } from './addresses.js';
 import { Backoff } from './backoff.js';
-import { CertificateAge } from './certificate-age.js';
+import { CertificateAge, outOfTime } from './certificate-age.js';
 import { Client } from './client.js';
 import type { Answer, Credentials } from './credentials.js';
 import type { DownHook } from './down-hook.js';
 import { type Fault, isBusy } from './fault.js';
 import { RECEIVE_MAXIMUM } from './incoming.js';
 import { Outage } from './outage.js';
+import { RetryWait } from './retry-wait.js';
 import { ReturnProbe } from './return-probe.js';
 import { parseServerUrl, referredServer, type ServerUrl } from './server-url.js';
 import type { Dial, Way } from './transport.js';
@@ -31,6 +32,8 @@ export interface LinkOptions {
   readonly config: BridgeConfig;
   readonly way: Way;
   readonly lookup: Lookup;
+  /** The machine's own addresses; absent: they are not watched. */
+  readonly network: (() => ReadonlySet<string>) | undefined;
   /** Remembers the addresses that worked. */
   readonly addresses: KeyValueDoor;
   readonly credentials: Credentials;
@@ -94,6 +97,7 @@ export class Link {
   #wipeTimer: Timer | undefined;
   #willAllowed = { qos1: true, retain: true };
   #timer: Timer | undefined;
+  readonly #wait: RetryWait;
   /** A server that is not in the list, which the one before referred us to. */
   #referred: ServerUrl | undefined;
   #redirections = 0;
@@ -110,6 +114,7 @@ export class Link {
     if (cert !== undefined) this.#certificate = new CertificateAge(cert);
     this.#backoff = new Backoff(options.config.backoff, options.random);
     this.#outage = new Outage(options);
+    this.#wait = new RetryWait(options);
     this.#addresses = new Addresses({
       lookup: options.lookup,
       clock: options.clock,
@@ -135,7 +140,7 @@ export class Link {
   /** Ends with DISCONNECT, so without a Will; after `limitMs` without. */
   async stop(limitMs: number): Promise<void> {
     this.#stopping = true;
-    this.#timer?.cancel();
+    this.#wait.cancel();
     this.#wipeTimer?.cancel();
     this.#probe.end();
     this.#wiping?.close(WIPED);
@@ -338,12 +343,11 @@ export class Link {
     // No server can do anything about a password that is not to be had.
     const isRoundOver = lastedMs !== undefined || this.#serverIndex === 0 || fault.kind === 'password';
     this.#enter(isRoundOver ? 'waiting' : 'connecting');
-    this.#timer?.cancel();
     // However long the session was: a server that has too much to do is not helped by one that comes back at once.
     const busy = isBusy(fault.reasonCode);
     const waitMs = isRoundOver ? this.#backoff.delayMs(busy ? 0 : lastedMs) : 0;
     this.#nextAtMs = nowMs + (busy ? Math.max(waitMs, BUSY_WAIT_MS) : waitMs);
-    this.#timer = clock.at(this.#nextAtMs, () => this.#connect());
+    this.#wait.start(this.#nextAtMs, fault.notBeforeWallMs, () => this.#connect());
   }
 
   #tellOfDns(host: string, reason: string | undefined): void {
@@ -353,8 +357,13 @@ export class Link {
       log.warn({ bridge, host, reason }, 'DNS does not resolve the name; its last good addresses are used');
   }
 
-  #note(fault: Fault, lastedMs: number | undefined): void {
-    const { credentials, downHook } = this.#options;
+  #note(told: Fault, lastedMs: number | undefined): void {
+    const { clock, credentials, downHook, way } = this.#options;
+    const cert = told.kind === 'tls' || told.kind === 'closed' ? way.tls?.cert : undefined;
+    // Many servers only hang up on one that has expired.
+    const expired =
+      cert === undefined || lastedMs !== undefined ? undefined : outOfTime(cert, clock.wallMs());
+    const fault = expired === undefined ? told : { ...told, sentence: `${told.sentence}; ${expired}` };
     // What the server takes is known only from its refusal: the Will is asked for with less.
     if (fault.reasonCode === ReasonCode.qosNotSupported) this.#willAllowed.qos1 = false;
     if (fault.reasonCode === ReasonCode.retainNotSupported) this.#willAllowed.retain = false;

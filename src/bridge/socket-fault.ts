@@ -155,6 +155,7 @@ function timeFault({ code, validity, wallMs }: CertificateTimeError, { host }: S
     ? {
         kind: 'clock',
         sentence: `${whose} is valid from ${isoSeconds(validity.fromMs)}, but ${now}: the clock of this machine is wrong; set it, or let it reach a time server`,
+        notBeforeWallMs: validity.fromMs,
       }
     : {
         kind: 'tls',
@@ -231,9 +232,11 @@ function upgradeFault({ message, status }: UpgradeRefused, server: ServerUrl): F
       ? 'check headers, such as Authorization'
       : status === 404
         ? `check the path ${server.path ?? '/'} in servers`
-        : status >= 500
-          ? 'the server, or what stands before it, is not well'
-          : 'check that port and path are those of MQTT over WebSocket';
+        : status === 511 || (status >= 300 && status < 400)
+          ? 'does the network want a login first, on a page of its own?'
+          : status >= 500
+            ? 'the server, or what stands before it, is not well'
+            : 'check that port and path are those of MQTT over WebSocket';
   return { kind: 'upgrade', sentence: `${whereOf(server)} refused the WebSocket: ${message}; ${advice}` };
 }
 

@@ -7,6 +7,7 @@
 import { Bridge } from '../bridge/bridge.js';
 import type { BridgeOptions } from '../bridge/bridge-options.js';
 import { routeFor } from '../bridge/forward.js';
+import { networkAddresses } from '../bridge/retry-wait.js';
 import type { Dial } from '../bridge/transport.js';
 import { Broker } from '../broker/broker.js';
 import type { Transport, TransportUser } from '../broker/transport.js';
@@ -379,7 +380,8 @@ export class Gateway {
         clock: this.#clock,
         log: this.#log,
         random: this.#random,
-        ...(this.#dial && { dial: this.#dial }),
+        // A network that is made up has no addresses of this machine.
+        ...(this.#dial ? { dial: this.#dial } : { network: networkAddresses }),
       });
       this.#bridges.set(name, bridge);
       await bridge.start();

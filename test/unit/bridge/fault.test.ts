@@ -64,6 +64,7 @@ describe('a certificate out of its time is told with its dates and this clock', 
       kind: 'clock',
       sentence:
         'the certificate of mqtt.example.com is valid from 2026-01-01T00:00:00Z, but this clock says 2020-01-01T00:00:17Z: the clock of this machine is wrong; set it, or let it reach a time server',
+      notBeforeWallMs: Date.UTC(2026, 0, 1),
     });
   });
 
