@@ -4,7 +4,7 @@
  *
  *   publisher ─▶ godwit │ mosquitto ─▶ LinkProxy ─▶ mosquitto ─▶ counting client
  *
- *   scripts/bench/satellite [--seconds 30] [--records 20000] [--cases A,B] [--together 3] [--json]
+ *   scripts/bench/satellite [--seconds 30] [--records 10000] [--cases A,B] [--together 3] [--json]
  *
  * `used` is the share of the link's capacity, headers and all (scripts/lib/link-model.mjs), from the first Record on the
  * wire on; `first` the time from the SYN to the first Record on the wire, with a new session and with one that is
@@ -21,7 +21,7 @@ import { fill, godwitBridge, mosquittoBridge, mosquittoServer } from './lib/upst
 const { values } = parseArgs({
   options: {
     seconds: { type: 'string', default: '30' },
-    records: { type: 'string', default: '20000' },
+    records: { type: 'string', default: '10000' },
     cases: { type: 'string', default: '' },
     together: { type: 'string', default: '3' },
     folder: { type: 'string', default: '.' },

@@ -13,7 +13,7 @@ export async function freePort() {
   return port;
 }
 
-export async function accepting(port, limitMs = 30_000) {
+export async function accepting(port, limitMs = 120_000) {
   const untilMs = Date.now() + limitMs;
   while (Date.now() < untilMs) {
     const socket = connect(port, '127.0.0.1');

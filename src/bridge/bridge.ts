@@ -165,6 +165,12 @@ export class Bridge implements Part {
         'Server does not have the session; what was in flight is sent again',
       );
     }
+    if (sessionPresent === 'unsure' && session.inFlight > 0) {
+      log.info(
+        { bridge: name, server: server.url, inFlight: session.inFlight },
+        'Server cannot say whose session it has; what it may not have is sent again',
+      );
+    }
     if (sessionPresent !== true) control.sessionChanged();
     const connection = this.#connection;
     const ready = (): void => {
@@ -224,6 +230,7 @@ export class Bridge implements Part {
     switch (packet.type) {
       case 'puback': {
         const { packetIdentifier, reasonCode } = packet;
+        this.#wire?.acknowledged(packetIdentifier);
         const outcome = session.puback(packetIdentifier, reasonCode);
         if (outcome !== 'unknown') this.#heard(outcome);
         else if (replay?.puback(packetIdentifier, reasonCode) !== true) control.puback(packetIdentifier);
@@ -231,6 +238,7 @@ export class Bridge implements Part {
         return;
       }
       case 'pubrec':
+        this.#wire?.acknowledged(packet.packetIdentifier);
         this.#pubrec(packet.packetIdentifier, packet.reasonCode);
         watch.heard();
         return;

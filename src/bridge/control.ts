@@ -14,6 +14,9 @@ import { reasonName } from './fault.js';
 import type { OwnStatus } from './own-status.js';
 import { SessionTags } from './session-tags.js';
 
+/** Tags in one SUBSCRIBE: some clouds take no more filters than this in it. */
+const SUBSCRIBE_TAGS = 8;
+
 export interface ReceiveRule {
   readonly topicFilter: string;
   readonly qos: QoS;
@@ -250,15 +253,18 @@ export class Control {
   }
 
   #subscribeTags(): void {
-    const tags = this.#tags.toSubscribe();
-    const packetIdentifier = tags.length === 0 ? 0 : this.#doors.takeIdentifier();
-    if (packetIdentifier === 0) return;
-    this.#open.set(packetIdentifier, { tags });
-    const subscriptions = tags.map(
-      (topicFilter) =>
-        ({ topicFilter, qos: 0, noLocal: false, retainAsPublished: false, retainHandling: 2 }) as const,
-    );
-    this.#doors.send({ type: 'subscribe', packetIdentifier, subscriptions });
+    const all = this.#tags.toSubscribe();
+    for (let from = 0; from < all.length; from += SUBSCRIBE_TAGS) {
+      const tags = all.slice(from, from + SUBSCRIBE_TAGS);
+      const packetIdentifier = this.#doors.takeIdentifier();
+      if (packetIdentifier === 0) return;
+      this.#open.set(packetIdentifier, { tags });
+      const subscriptions = tags.map(
+        (topicFilter) =>
+          ({ topicFilter, qos: 0, noLocal: false, retainAsPublished: false, retainHandling: 2 }) as const,
+      );
+      this.#doors.send({ type: 'subscribe', packetIdentifier, subscriptions });
+    }
   }
 
   #subscribe(topicFilter: string, qos: QoS, retainHandling: 0 | 1): void {

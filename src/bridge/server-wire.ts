@@ -7,6 +7,7 @@ import type { SampleSet } from '../core/sample.js';
 import { ReasonCode } from '../mqtt/reason-code.js';
 import type { Client } from './client.js';
 import { TURN_BYTES } from './output.js';
+import { Pipe } from './pipe.js';
 import { PublishWriter, type ServerLimits, userProperty } from './publish-writer.js';
 import type { ReplayWire } from './replay.js';
 import type { Wire, Written } from './wire.js';
@@ -26,16 +27,19 @@ export class ServerWire implements Wire, ReplayWire {
   readonly #writer: PublishWriter;
   readonly #clock: Clock;
   readonly #hasRoom: () => boolean;
+  readonly #pipe = new Pipe();
+  readonly #nowMs: () => number;
 
   constructor({ client, encode, names, limits, clock, hasRoom }: ServerWireOptions) {
     this.#client = client;
     this.#writer = new PublishWriter(client.output, encode, names, limits);
     this.#clock = clock;
     this.#hasRoom = hasRoom;
+    this.#nowMs = () => clock.monotonicMs();
   }
 
   get writable(): boolean {
-    return this.#client.writable && this.#client.output.length < TURN_BYTES;
+    return this.#client.writable && this.#client.output.length < TURN_BYTES && this.#pipe.hasRoom;
   }
 
   get hasRoom(): boolean {
@@ -50,15 +54,39 @@ export class ServerWire implements Wire, ReplayWire {
     dup: boolean,
     late: boolean,
   ): Written {
-    return this.#writer.write(record, route, qos, packetIdentifier, dup, this.#clock.wallMs(), late);
+    const before = this.#client.output.length;
+    const written = this.#writer.write(record, route, qos, packetIdentifier, dup, this.#clock.wallMs(), late);
+    this.#sent(qos, packetIdentifier, this.#client.output.length - before);
+    return written;
   }
 
   replay(record: Record, route: Route, qos: 0 | 1, packetIdentifier: number, job: string): Written {
     const mark = userProperty('replay', job);
-    return this.#writer.write(record, route, qos, packetIdentifier, false, this.#clock.wallMs(), true, mark);
+    const before = this.#client.output.length;
+    const written = this.#writer.write(
+      record,
+      route,
+      qos,
+      packetIdentifier,
+      false,
+      this.#clock.wallMs(),
+      true,
+      mark,
+    );
+    this.#sent(qos, packetIdentifier, this.#client.output.length - before);
+    return written;
+  }
+
+  /** PUBACK or PUBREC, whatever for. */
+  acknowledged(packetIdentifier: number): void {
+    this.#pipe.acknowledged(packetIdentifier, this.#nowMs);
   }
 
   pubrel(packetIdentifier: number): void {
     this.#client.send({ type: 'pubrel', packetIdentifier, reasonCode: ReasonCode.success });
+  }
+
+  #sent(qos: QoS, packetIdentifier: number, bytes: number): void {
+    if (qos > 0 && bytes > 0) this.#pipe.sent(packetIdentifier, bytes, this.#nowMs);
   }
 }

@@ -1,6 +1,6 @@
 /**
- * How the bridge finds out whether the server's session is its own: four filters that nobody publishes on, subscribed
- * in our session. One that has just begun has none of them, and UNSUBACK tells the difference [MQTT5-3.11.3].
+ * How the bridge finds out whether the server's session is its own: filters that nobody publishes on, subscribed in
+ * our session. One that has just begun has none of them, and UNSUBACK tells the difference [MQTT5-3.11.3].
  *
  *            SUBACK grants it                 to be asked             UNSUBSCRIBE leaves only after the commit
  *   unset ──────────────────────▶ set ─────────────────────▶ asked ───────────────────────────────────────────▶ …
@@ -22,8 +22,11 @@ import { ReasonCode } from '../mqtt/reason-code.js';
 
 export type TagDoor = Pick<KeyValueDoor, 'get' | 'put' | 'remove'>;
 
-/** So many interruptions in a row leave no doubt; each is one subscription on the server. */
-const TAGS = 4;
+/**
+ * So many interruptions in a row leave no doubt; each is one subscription on the server. With four, a gateway that was
+ * killed a thousand times over a bad link ran out of them.
+ */
+const TAGS = 16;
 /** Some servers end the connection instead of refusing a filter in SUBACK: after so many in a row, one goes without. */
 const UNANSWERED_MAX = 3;
 
@@ -34,7 +37,8 @@ export class SessionTags {
   /** None where the server is told no status. */
   readonly filters: readonly string[];
   readonly #door: TagDoor;
-  #isRenewed = false;
+  /** Subscribed by this process. */
+  readonly #renewed = new Set<string>();
   #unanswered = 0;
 
   constructor(statusTopic: string | undefined, door: TagDoor) {
@@ -68,16 +72,16 @@ export class SessionTags {
       this.#unanswered = 0;
       return [];
     }
-    const filters = this.#isRenewed ? this.filters.filter((filter) => !this.#isSet(filter)) : this.filters;
+    const filters = this.filters.filter((filter) => !this.#renewed.has(filter) || !this.#isSet(filter));
     if (filters.length > 0) this.#unanswered += 1;
     return filters;
   }
 
-  /** SUBACK for those that `toSubscribe` gave; one that is refused stays unset. */
+  /** SUBACK for some of those that `toSubscribe` gave; one that is refused stays unset. */
   granted(filters: readonly string[], reasonCodes: readonly ReasonCode[]): void {
     this.#unanswered = 0;
-    this.#isRenewed = true;
     for (const [index, filter] of filters.entries()) {
+      this.#renewed.add(filter);
       if ((reasonCodes[index] ?? ReasonCode.unspecifiedError) >= 0x80) this.#door.remove(filter);
       else if (!this.#isSet(filter)) this.#door.put(filter, Uint8Array.of(SET));
     }

@@ -10,7 +10,8 @@ export class CuttingProxy {
     this.#server = server;
   }
 
-  static async to(port: number): Promise<CuttingProxy> {
+  /** `listenOn`: where an earlier one was reached. */
+  static async to(port: number, listenOn = 0): Promise<CuttingProxy> {
     const server = createServer({ noDelay: true });
     const proxy = new CuttingProxy(server);
     server.on('connection', (here) => {
@@ -29,7 +30,7 @@ export class CuttingProxy {
         });
       }
     });
-    server.listen(0, '127.0.0.1');
+    server.listen(listenOn, '127.0.0.1');
     await once(server, 'listening');
     return proxy;
   }
