@@ -88,8 +88,10 @@ export class Pipe {
       this.#setLimit();
       return;
     }
-    if (nowMs - rates.sinceMs >= RATE_MS) this.#rates = { now: rate, before: rates.now, sinceMs: nowMs };
-    else rates.now = Math.max(rates.now, rate);
+    const ageMs = nowMs - rates.sinceMs;
+    if (ageMs >= RATE_MS) {
+      this.#rates = { now: rate, before: ageMs < 2 * RATE_MS ? rates.now : 0, sinceMs: nowMs };
+    } else rates.now = Math.max(rates.now, rate);
     // The first says only how far it is: nothing was on its way before it.
     if (wasFull) this.#setLimit();
   }

@@ -785,7 +785,7 @@ describe('what comes down', () => {
     const filters = server
       .packets('subscribe')
       .flatMap((one) => one.subscriptions.map((two) => two.topicFilter));
-    const tags = [1, 2, 3, 4].map((n) => `godwit/well-17/status/session/${n}`);
+    const tags = Array.from({ length: 16 }, (_, n) => `godwit/well-17/status/session/${n + 1}`);
     expect(filters).toEqual(['cmd/well-17/#', 'godwit/well-17/status', ...tags]);
   });
 

@@ -77,7 +77,8 @@ describe('what may be under way', () => {
 
   test('fills a modem of 9,600 bit/s', () => {
     const link = new SlowLink(1.2, 200);
-    link.run(20_000);
+    // What is sent before anything is known takes half a minute of it.
+    link.run(60_000);
     expect(link.run(60_000)).toBeGreaterThan(0.98);
     expect(link.waitedMsMax).toBeLessThan(3500);
   });
@@ -92,8 +93,8 @@ describe('what may be under way', () => {
     link.run(10_000);
     expect(link.run(10_000)).toBeGreaterThan(0.98);
     link.bytesPerMs = 8;
-    // What the wide link held takes so long.
-    link.run(300_000);
+    // What the wide link held has to leave first, and the first estimate is still half of then.
+    link.run(600_000);
     expect(link.run(30_000)).toBeGreaterThan(0.98);
     expect(link.waitedMsMax).toBeLessThan(2200);
   });
