@@ -34,6 +34,7 @@ export class Pipe {
   #probe: Probe | undefined;
   /** Bytes per ms; the best of this stretch of time and of the one before. */
   #rates = { now: 0, before: 0, sinceMs: 0 };
+  #lastRate = 0;
   #roundTripMs = Infinity;
   #measuredAtMs = 0;
   #emptying = false;
@@ -81,6 +82,7 @@ export class Pipe {
     const tookMs = Math.max(ROUND_TRIP_MS_LEAST, nowMs - sentAtMs);
     const rate = (this.#acknowledged - acknowledged) / tookMs;
     this.#learnRoundTrip(tookMs, nowMs);
+    this.#lastRate = rate;
     const rates = this.#rates;
     // A link that was not full says nothing about how much it takes, unless it is more than was known.
     const wasFull = ahead >= this.#limit / 2 && !this.#emptying;
@@ -109,7 +111,9 @@ export class Pipe {
   #setLimit(): void {
     const rate = Math.max(this.#rates.now, this.#rates.before);
     if (rate === 0) return;
-    const held = this.#emptying ? rate * this.#roundTripMs * EMPTYING : rate * (this.#roundTripMs + QUEUE_MS);
+    const held = this.#emptying
+      ? Math.min(rate, this.#lastRate) * this.#roundTripMs * EMPTYING
+      : rate * (this.#roundTripMs + QUEUE_MS);
     this.#limit = Math.max(LEAST_BYTES, held);
   }
 }
