@@ -39,6 +39,8 @@ export interface ClientEvents {
 
 /** TCP, TLS and CONNECT together; on the slowest link a TLS handshake takes some 15 s. */
 export const CONNECT_TIMEOUT_MS = 30_000;
+/** How a web server or a proxy answers CONNECT. */
+const HTTP = Buffer.from('HTTP/1.');
 /** Any byte that arrives counts: behind a full window a PINGRESP comes late on a slow link. */
 const PINGRESP_LIMIT_MS_MAX = 30_000;
 
@@ -154,6 +156,14 @@ export class Client {
   #data(chunk: Uint8Array): void {
     if (this.#state === 'closed') return;
     this.#keepAlive?.pingrespReceived();
+    if (this.#state === 'handshake' && HTTP.equals(chunk.subarray(0, HTTP.length))) {
+      const { host, port } = this.#options.server;
+      this.close({
+        kind: 'protocol',
+        sentence: `${host}:${port} answers in HTTP; is it the port of a web server, or does a proxy or a page for login answer in its place?`,
+      });
+      return;
+    }
     this.#decoder.push(chunk);
     while (!this.#isClosed()) {
       const decoded = this.#decoder.next();

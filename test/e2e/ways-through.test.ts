@@ -28,8 +28,12 @@ afterEach(async () => {
   for (const end of ends.reverse()) await end();
 });
 
-async function bench(config: object, options: Partial<BridgeOptions> = {}): Promise<BridgeBench> {
-  const journal = new InlineStorage({ path: join(folder, 'journal.db') });
+async function bench(
+  config: object,
+  options: Partial<BridgeOptions> = {},
+  file = 'journal.db',
+): Promise<BridgeBench> {
+  const journal = new InlineStorage({ path: join(folder, file) });
   await journal.start();
   const made = new BridgeBench(journal, { backoff: { min: '20ms', max: '50ms' }, ...config }, options);
   ends.push(async () => {
@@ -102,12 +106,12 @@ async function upstream(): Promise<Upstream> {
 }
 
 /** All that arrives at mosquitto on its plain listener. */
-async function watching(port: number): Promise<string[]> {
+async function watching(port: number, filter = 'site/#'): Promise<string[]> {
   const seen: string[] = [];
   const client = connect(`mqtt://127.0.0.1:${port}`, { protocolVersion: 5, reconnectPeriod: 0 });
   client.on('message', (_topic, payload) => seen.push(payload.toString()));
   await new Promise<void>((resolve) => client.once('connect', () => resolve()));
-  await client.subscribeAsync('site/#', { qos: 2 });
+  await client.subscribeAsync(filter, { qos: 2 });
   ends.push(() => client.endAsync(true));
   return seen;
 }
@@ -148,6 +152,25 @@ describe('each way carries everything, in order and once', () => {
     await delivers(made, seen);
     if (through !== undefined)
       expect(new Set(through.asked)).toEqual(new Set([`localhost:${server[scheme]}`]));
+  });
+
+  test.each(['mqtts', 'wss'] as const)('a clean stop over %s leaves no Will', async (scheme) => {
+    const server = await upstream();
+    const seen = await watching(server.mqtt, 'godwit/#');
+    const made = await bench(
+      { servers: [`${scheme}://localhost:${server[scheme]}`] },
+      { secrets: { tls: { ca: server.ca } } },
+    );
+    await until(() => seen.length === 1, 'the status has arrived');
+    await made.bridge.stop();
+    await until(() => seen.length >= 2, 'the last word has arrived');
+    const end = await bench({ servers: [`mqtt://127.0.0.1:${server.mqtt}`], client_id: 'end' }, {}, 'end.db');
+    await until(() => end.bridge.snapshot().state === 'connected' && seen.length >= 3, 'the end has arrived');
+    expect(seen.map((one) => (JSON.parse(one) as { reason?: string }).reason)).toEqual([
+      undefined,
+      'shutdown',
+      undefined,
+    ]);
   });
 
   test('a gateway that wants an Authorization header gets it, and one that gets another says 401', async () => {
@@ -278,6 +301,14 @@ describe('a barred way is told with what to do', () => {
     const { ca, port } = await tlsServer({}, (await Authority.make()).cert);
     const made = await bench({ servers: [`mqtts://localhost:${port}`] }, tls(ca));
     expect(await reasonOf(made)).toContain('wants a client certificate; set tls.cert and tls.key');
+  });
+
+  test('MQTT to a port where HTTP is spoken', async () => {
+    const port = await listening(createServer((socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n')));
+    const made = await bench({ servers: [`mqtt://localhost:${port}`] });
+    expect(await reasonOf(made)).toContain(
+      `localhost:${port} answers in HTTP; is it the port of a web server`,
+    );
   });
 
   test('TLS to a port without it', async () => {
