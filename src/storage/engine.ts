@@ -25,6 +25,7 @@ import type {
   SpoolAnswer,
   SpoolRequest,
 } from './transport.js';
+import { COUNTED, COUNTED_AT_ONCE_BYTES, countedUpTo, UNCOUNTED_CHUNKS_MAX, uncounted } from './uncounted.js';
 import { WalFile } from './wal-file.js';
 
 /** Rows that one read passes by before commits get their turn. */
@@ -51,6 +52,11 @@ export class Engine implements Operations {
   #newestMs: number | null;
   readonly #damage: readonly Damage[];
   #damageTold = false;
+  /** What came in and is not in the ledger's rows yet. */
+  #uncounted: Map<string, number>;
+  #uncountedChunks = 0;
+  #counted: number;
+  #countsBefore: (() => void) | undefined;
   /** Bridges whose row is rewritten by the present transaction anyway: their floors go along. */
   readonly #bridgesSaved = new Set<string>();
   /** Chunks whose checksum was wrong when they were read. */
@@ -75,13 +81,21 @@ export class Engine implements Operations {
       () => this.#spool.bytes,
     );
     this.#inspection = new Inspection(database);
-    this.#retention.beforeChange = (first) => this.#countEarly(first);
+    this.#retention.beforeChange = (first) => {
+      this.#countEarly(first);
+      // Only chunks that are as they were written can be counted later.
+      if (first > this.#counted) this.#writeCounts();
+    };
     const last = this.#sql.lastChunk.get();
     this.#head = Math.max(
       last === undefined ? 0 : last.first + last.count - 1,
       Number(this.meta('head') ?? 0),
     );
     this.#newestMs = last?.to_ms ?? null;
+    this.#counted = countedUpTo(database) ?? this.#head;
+    this.#uncounted = uncounted(database, this.#counted);
+    // As few as they are, they are not left to grow over one start after the other.
+    if (this.#uncounted.size > 0) this.#uncountedChunks = UNCOUNTED_CHUNKS_MAX;
     this.#damage = this.#sql.damage.all();
   }
 
@@ -104,12 +118,7 @@ export class Engine implements Operations {
       lanes: all<{ bit: number; bridge: string; lane: string }>('SELECT bit, bridge, lane FROM lane').map(
         (row) => [row.bit, row.bridge, row.lane],
       ),
-      ledgers: all<{ name: string; produced: number; delivered: number; lost: number }>(
-        `SELECT name, sum(produced) AS produced, sum(delivered) AS delivered, sum(lost) AS lost FROM (
-           SELECT bridge AS name, produced, 0 AS delivered, evicted AS lost FROM ledger
-           UNION ALL SELECT name, 0, delivered, lost FROM bridge
-         ) GROUP BY name`,
-      ).map((row) => [row.name, row.produced, row.delivered, row.lost]),
+      ledgers: this.#inspection.ledger().map((row) => [row.bridge, row.produced, row.delivered, row.lost]),
       bridges: all<{ name: string; state: Uint8Array }>(
         'SELECT name, state FROM bridge WHERE state IS NOT NULL',
       ).map((row) => [row.name, row.state]),
@@ -150,6 +159,9 @@ export class Engine implements Operations {
       if (spool !== undefined) this.#spool.insert(spool);
       this.#bridgesSaved.clear();
       applyOperations(Buffer.from(batch.operations, 0, batch.operationsBytes), this);
+      this.#uncountedChunks += batch.chunks.length;
+      if (bytes >= COUNTED_AT_ONCE_BYTES || this.#uncountedChunks >= UNCOUNTED_CHUNKS_MAX)
+        this.#writeCounts();
       for (const name of this.#bridgesSaved) this.#sql.saveFloors.run(this.#retention.floorsOf(name), name);
       this.#sql.commit.run();
     } catch (fault) {
@@ -168,13 +180,27 @@ export class Engine implements Operations {
   #begin(): void {
     // The last one could be neither committed nor rolled back.
     if (this.#database.inTransaction) this.#sql.rollback.run();
+    const before = [this.#counted, new Map(this.#uncounted), this.#uncountedChunks] as const;
+    this.#countsBefore = () => {
+      [this.#counted, this.#uncounted, this.#uncountedChunks] = before;
+    };
     this.#sql.begin.run();
+  }
+
+  /** Brings the ledger up to the newest Record of this transaction. */
+  #writeCounts(): void {
+    for (const [bridge, count] of this.#uncounted) this.#sql.produced.run(bridge, count);
+    this.#uncounted = new Map();
+    this.#uncountedChunks = 0;
+    this.#counted = this.#head;
+    this.#sql.saveCounted.run(COUNTED, String(this.#counted));
   }
 
   #takeBack(): void {
     try {
       if (this.#database.inTransaction) this.#sql.rollback.run();
     } finally {
+      this.#countsBefore?.();
       this.#gauge.changed();
       this.#losses.rollback();
       this.#spool.rollback();
@@ -319,6 +345,11 @@ export class Engine implements Operations {
 
   close(): string | undefined {
     try {
+      if (this.#uncounted.size > 0) {
+        this.#begin();
+        this.#writeCounts();
+        this.#sql.commit.run();
+      }
       this.checkpoint('closing');
       return undefined;
     } catch (fault) {
@@ -343,7 +374,7 @@ export class Engine implements Operations {
   }
 
   produced(bridge: string, count: number): void {
-    this.#sql.produced.run(bridge, count);
+    this.#uncounted.set(bridge, (this.#uncounted.get(bridge) ?? 0) + count);
   }
 
   saveBridge(name: string, state: Uint8Array, delivered: number, lost: number): void {
@@ -479,6 +510,7 @@ function prepare(database: Database) {
     produced: run<[string, number]>(
       'INSERT INTO ledger (bridge, produced) VALUES (?, ?) ON CONFLICT DO UPDATE SET produced = produced + excluded.produced',
     ),
+    saveCounted: run<[string, string]>('INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)'),
     saveBridge: run<[string, number, number, Uint8Array]>(
       `INSERT INTO bridge (name, delivered, lost, state) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET
        delivered = delivered + excluded.delivered, lost = lost + excluded.lost, state = excluded.state`,

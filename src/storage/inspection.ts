@@ -9,6 +9,7 @@ import { type LaneFloor, needs } from './lane-floor.js';
 import { readAcceptedAt, readRoutes, visitSlots } from './record-codec.js';
 import { type CountedChunk, type LedgerRow, Recount } from './recount.js';
 import type { HistoryRequest, InFlightAndOldest, ReadAnswer } from './transport.js';
+import { countedUpTo, uncounted } from './uncounted.js';
 
 /** Rows of other times that one slice passes by: some 20 ms on a Pi. */
 const HISTORY_ROWS_MAX = 10_000;
@@ -24,9 +25,11 @@ interface RouteRow {
 }
 
 export class Inspection {
+  readonly #database: Database;
   readonly #sql: Sql;
 
   constructor(database: Database) {
+    this.#database = database;
     this.#sql = prepare(database);
   }
 
@@ -54,7 +57,14 @@ export class Inspection {
   }
 
   ledger(): LedgerRow[] {
-    return this.#sql.ledger.all();
+    const rows = new Map(this.#sql.ledger.all().map((row) => [row.bridge, row]));
+    const counted = countedUpTo(this.#database);
+    if (counted === undefined) return [...rows.values()];
+    for (const [bridge, count] of uncounted(this.#database, counted)) {
+      const row = rows.get(bridge) ?? { bridge, produced: 0, delivered: 0, lost: 0 };
+      rows.set(bridge, { ...row, produced: row.produced + count });
+    }
+    return [...rows.values()];
   }
 
   /** What the counters do not say: what is under way, and since when the oldest waits. */

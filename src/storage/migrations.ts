@@ -8,7 +8,8 @@
  *   lane        (bridge, lane) → bit in chunk.lanes
  *   route       Route as JSON ↔ the number that Records carry
  *   dictionary  texts that repeat ↔ the number that Records carry
- *   ledger      per bridge what came in and what was evicted: written with the journal
+ *   ledger      per bridge what came in and what was evicted; `meta.counted` says up to which offset it counts what
+ *               came in, see uncounted.ts
  *   bridge      its session's state, what it delivered and gave up, and the oldest offset each lane needs:
  *               written with its acknowledgements; apart from `ledger`, so that either commit rewrites one
  *               page and not the other's too
@@ -67,6 +68,12 @@ export const MIGRATIONS: readonly string[] = [
     first INTEGER PRIMARY KEY, count INTEGER NOT NULL, crc INTEGER NOT NULL, index_crc INTEGER NOT NULL,
     recipients BLOB NOT NULL, bytes BLOB NOT NULL
   ) STRICT;
+  `,
+  `
+  INSERT INTO meta (name, value) SELECT 'counted', CAST(max(
+    coalesce((SELECT first + count - 1 FROM chunk ORDER BY first DESC LIMIT 1), 0),
+    coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'head'), 0)
+  ) AS TEXT);
   `,
 ];
 

@@ -26,10 +26,11 @@ import type { RetentionLimits } from './retention.js';
 import { salvage } from './salvage.js';
 import { SpoolTable } from './spool-table.js';
 import type { Opened } from './transport.js';
+import { UNCOUNTED_CHUNKS_MAX } from './uncounted.js';
 
 const FOLDER_MODE = 0o750;
-/** Last chunks that are read before the journal is trusted: a power cut damages the end. */
-const TAIL_CHUNKS = 8;
+/** Last chunks that are read before the journal is trusted: a power cut damages the end. The ledger rests on them too. */
+const TAIL_CHUNKS = UNCOUNTED_CHUNKS_MAX;
 const JOURNAL_ID_LETTERS = 'abcdefghijklmnopqrstuvwxyz0123456789';
 
 export interface OpeningOptions extends RetentionLimits {

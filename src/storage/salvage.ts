@@ -11,6 +11,7 @@ import { type Database, isDamage, openForSalvage } from './database.js';
 import { loadFloors, needs } from './lane-floor.js';
 import { LOSS_TOLD } from './loss-table.js';
 import { readRoutes, visitSlots } from './record-codec.js';
+import { COUNTED, countedUpTo, uncounted } from './uncounted.js';
 
 /** Offsets after a damage begin behind the next multiple of this: further than any journal has got. */
 const OFFSET_STEP = 1e12;
@@ -57,6 +58,7 @@ export function salvage(file: string, into: Database, found: Found): number {
       for (const table of TABLES) tolerate(() => copyTable(old, into, table));
       tolerate(() => copyToldMark(old, into));
       salvaged = copyChunks(old, into, found.bytesMax);
+      countUncounted(old, into);
       tolerate(() => copySpool(old, into));
       settleLedger(into, found.at);
     }
@@ -153,6 +155,19 @@ function isWhole(row: ChunkRow): boolean {
     if (!isDamage(fault)) throw fault;
     return false;
   }
+}
+
+/** The ledger that was brought over counts up to where the old one did. */
+function countUncounted(old: Database, into: Database): void {
+  const counted = tolerate(() => countedUpTo(old));
+  if (counted === undefined) return;
+  const add = into.prepare<[string, number]>(
+    `INSERT INTO ledger (bridge, produced) VALUES (?, ?)
+     ON CONFLICT DO UPDATE SET produced = produced + excluded.produced`,
+  );
+  // What is not brought over was produced none the less.
+  const counts = tolerate(() => uncounted(old, counted)) ?? uncounted(into, counted);
+  for (const [bridge, count] of counts) add.run(bridge, count);
 }
 
 /** What is missing of it, nobody can count: the sessions' own states say what each has had. */
@@ -256,5 +271,6 @@ function moveHead(into: Database): void {
   const head = (Math.floor((last?.head ?? 0) / OFFSET_STEP) + 1) * OFFSET_STEP;
   const put = into.prepare<[string, string]>('INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)');
   put.run('head', String(head));
+  put.run(COUNTED, String(head));
   put.run('removed', String(head - (last?.kept ?? 0)));
 }

@@ -1,3 +1,4 @@
+import { statSync, writeFileSync } from 'node:fs';
 import Sqlite from 'better-sqlite3';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -103,6 +104,42 @@ test('a count goes on while the journal is written, trimmed and thinned', async 
   expect(differences).toEqual([]);
   expect(records).toBe(bridges.cloud?.waiting);
   expect(journal.ledger('cloud').lost).toBeGreaterThan(0);
+});
+
+test('a commit of one message costs one page, and its bridge is credited over a crash and a damage all the same', async () => {
+  const path = journalPath();
+  const first = await heldJournal({ path });
+  const route = first.journal.routeId(routeOf());
+  const publish = (index: number): void => {
+    first.journal.append(messageOf('t', Buffer.alloc(100)), [route], index, true);
+    first.journal.commitNow();
+  };
+  publish(0);
+  const walBytes = (): number => statSync(`${path}-wal`).size;
+  const before = walBytes();
+  for (let index = 1; index <= 100; index += 1) publish(index);
+  // A page each, a few for every leaf that is full, and two for the ledger now and then.
+  expect((walBytes() - before) / 4120).toBeLessThan(150);
+  for (let more = 0; more < 5; more += 1) {
+    expect((await first.journal.audit()).differences).toEqual([]);
+    publish(more);
+  }
+  first.journal.crash();
+
+  const second = await heldJournal({ path });
+  expect(second.journal.ledger('cloud').produced).toBe(106);
+  expect((await second.journal.audit()).differences).toEqual([]);
+  second.journal.append(messageOf('t'), [route], 1, true);
+  second.journal.commitNow();
+  second.journal.append(messageOf('t'), [route], 1, true);
+  second.journal.commitNow();
+  second.journal.crash();
+  writeFileSync(`${path}.damaged`, '');
+
+  const third = await heldJournal({ path });
+  expect(third.journal.snapshot().damage).toHaveLength(1);
+  expect(third.journal.ledger('cloud')).toEqual({ produced: 108, delivered: 0, lost: 0 });
+  expect((await third.journal.audit()).differences).toEqual([]);
 });
 
 test('what is wrong is named: a counter, a chunk that is gone, bytes that are not what was written', async () => {

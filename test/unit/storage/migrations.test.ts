@@ -4,7 +4,7 @@ import Sqlite from 'better-sqlite3';
 import { expect, test } from 'vitest';
 import { heldJournal, journalPath, messageOf, routeOf } from './fixtures.js';
 
-test.each(['schema-1.sql'])(
+test.each(['schema-1.sql', 'schema-2.sql'])(
   'a journal of an earlier version is opened with all that it held: %s',
   async (fixture) => {
     const path = journalPath();

@@ -1,0 +1,59 @@
+-- A journal of schema 2, as godwit 0.1 wrote it. Never edited: every later version opens it.
+CREATE TABLE chunk (
+    first INTEGER PRIMARY KEY, count INTEGER NOT NULL, kept INTEGER NOT NULL, lanes INTEGER NOT NULL,
+    from_ms REAL NOT NULL, to_ms REAL NOT NULL, crc INTEGER NOT NULL, bytes BLOB NOT NULL
+  ) STRICT;
+INSERT INTO chunk VALUES (1, 2, 2, 1, 1732104000000.0, 1732104000001.0, 371949227, X'011600000004000020199734794201010600736974652F616F6E652800000001001020199734794201010101230200102019973479420000000000002940030000000000D05140');
+CREATE TABLE lane (
+    bit INTEGER PRIMARY KEY, bridge TEXT NOT NULL, lane TEXT NOT NULL
+  ) STRICT;
+INSERT INTO lane VALUES (0, 'cloud', 'high');
+CREATE TABLE route (id INTEGER PRIMARY KEY, json TEXT NOT NULL) STRICT;
+INSERT INTO route VALUES (1, '{"bridge":"cloud","lane":"high","prefix":"p/","properties":"all","qos":2,"retain":"keep","strip":""}');
+CREATE TABLE dictionary (id INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT;
+INSERT INTO dictionary VALUES (1, '["site/tank",1,true,{"kind":"json"},false]');
+INSERT INTO dictionary VALUES (2, '["tank","level","%"]');
+INSERT INTO dictionary VALUES (3, 'boot');
+CREATE TABLE ledger (
+    bridge TEXT PRIMARY KEY, produced INTEGER NOT NULL DEFAULT 0, evicted INTEGER NOT NULL DEFAULT 0
+  ) STRICT, WITHOUT ROWID;
+INSERT INTO ledger VALUES ('cloud', 2, 0);
+CREATE TABLE bridge (
+    name TEXT PRIMARY KEY, delivered INTEGER NOT NULL DEFAULT 0, lost INTEGER NOT NULL DEFAULT 0,
+    floors TEXT NOT NULL DEFAULT '{}', state BLOB
+  ) STRICT, WITHOUT ROWID;
+INSERT INTO bridge VALUES ('cloud', 1, 0, '{"high":2}', X'7374617465');
+CREATE TABLE loss (
+    id INTEGER PRIMARY KEY, reason TEXT NOT NULL, bridge TEXT, lost INTEGER NOT NULL,
+    from_ms REAL NOT NULL, to_ms REAL NOT NULL, topics TEXT NOT NULL
+  ) STRICT;
+INSERT INTO loss VALUES (1, 'full', 'cloud', 3, 1.0, 2.0, '["site/a"]');
+CREATE TABLE retained (
+    topic TEXT PRIMARY KEY, message BLOB NOT NULL, stored_ms REAL NOT NULL
+  ) STRICT, WITHOUT ROWID;
+INSERT INTO retained VALUES ('r', X'011100000014000000000000F03F000100726B657074', 1.0);
+CREATE TABLE keyvalue (
+    part TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (part, key)
+  ) STRICT, WITHOUT ROWID;
+INSERT INTO keyvalue VALUES ('pulses', 'flow', X'3431');
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+INSERT INTO meta VALUES ('created', '1795176000000');
+INSERT INTO meta VALUES ('journalId', '50gjx9i2');
+CREATE TABLE damage (
+    id INTEGER PRIMARY KEY, at_ms REAL NOT NULL, file TEXT NOT NULL, reason TEXT NOT NULL, salvaged INTEGER NOT NULL
+  ) STRICT;
+CREATE TABLE session (
+    number INTEGER PRIMARY KEY, client TEXT NOT NULL, state BLOB NOT NULL
+  ) STRICT;
+  CREATE TABLE subscription (
+    session INTEGER NOT NULL, filter TEXT NOT NULL, options INTEGER NOT NULL, identifier INTEGER,
+    PRIMARY KEY (session, filter)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE will (
+    session INTEGER PRIMARY KEY, delay INTEGER NOT NULL, message BLOB NOT NULL
+  ) STRICT;
+  CREATE TABLE spool (
+    first INTEGER PRIMARY KEY, count INTEGER NOT NULL, crc INTEGER NOT NULL, index_crc INTEGER NOT NULL,
+    recipients BLOB NOT NULL, bytes BLOB NOT NULL
+  ) STRICT;
+PRAGMA user_version = 2;
