@@ -31,6 +31,7 @@ import { UNCOUNTED_CHUNKS_MAX } from './uncounted.js';
 const FOLDER_MODE = 0o750;
 /** Last chunks that are read before the journal is trusted: a power cut damages the end. The ledger rests on them too. */
 const TAIL_CHUNKS = UNCOUNTED_CHUNKS_MAX;
+const SPOOL_TAIL_ROWS = 8;
 const JOURNAL_ID_LETTERS = 'abcdefghijklmnopqrstuvwxyz0123456789';
 
 export interface OpeningOptions extends RetentionLimits {
@@ -186,7 +187,7 @@ function checkTail(database: Database): void {
     if (crc32(bytes) !== crc) throw damaged(`the Records from ${first} on are not what was written`);
     visitSlots(bytes, first, () => true);
   }
-  new SpoolTable(database).checkTail(TAIL_CHUNKS);
+  new SpoolTable(database).checkTail(SPOOL_TAIL_ROWS);
 }
 
 /** The fault as a sentence that says what to do. */

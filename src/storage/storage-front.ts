@@ -20,6 +20,7 @@ import type { Batch } from './batch.js';
 import { Dictionary } from './dictionary.js';
 import { DiskState, RETRY_DELAY_MS_MAX } from './disk-state.js';
 import { FormingBatch } from './forming-batch.js';
+import { Gathering } from './gathering.js';
 import { type HistoryRange, type HistorySlice, historyOf } from './history.js';
 import { LedgerBook } from './ledger-book.js';
 import type { FrontLimits } from './limits.js';
@@ -41,6 +42,9 @@ import type {
   UntoldLoss,
 } from './storage.js';
 import type { CommitOutcome, InspectAnswer, InspectRequest, News, Opened, Transport } from './transport.js';
+
+/** Waits shorter than what a timer can do are passed in turns of the event loop; they end by themselves after so many. */
+const GATHER_TURNS_MAX = 64;
 
 /** Rooms of committed batches, kept for the next ones. */
 const ROOMS_KEPT = 3;
@@ -77,6 +81,10 @@ export class StorageFront implements Storage {
   readonly #dictionary = new Dictionary((id, text) => this.#forming.texts.push([id, text]));
   readonly #sessions: SessionFront;
   readonly #disk: DiskState;
+  readonly #gathering = new Gathering();
+  #gatherTurns = 0;
+  #gatherTimer: Timer | undefined;
+  #gatherTurnDue = false;
   #forming = new FormingBatch(1);
   /** Full batches that wait for their turn; more than one only while the disk is slower than the door. */
   #sealed: { readonly formed: FormingBatch; readonly batch: Batch }[] = [];
@@ -461,7 +469,35 @@ export class StorageFront implements Storage {
 
   #turnOver(): void {
     // While a batch is under way the next one keeps growing, up to what one commit should hold.
-    if (this.#committing === undefined || this.#isLarge()) this.#flush();
+    if (this.#isLarge() || (this.#committing === undefined && this.#isGathered())) this.#flush();
+  }
+
+  /** Whether the forming batch goes now that the disk is free; if not, it is looked at again by itself. */
+  #isGathered(): boolean {
+    if (this.#state !== 'open' || !this.#forming.touched) return true;
+    const { callbacks, recordsBytes, spoolBytes } = this.#forming;
+    const { clock, endOfTurn } = this.#options;
+    const nowMs = clock.monotonicMs();
+    const waitMs = this.#gathering.waitMs(callbacks.length, recordsBytes + spoolBytes, nowMs);
+    if (waitMs === 0 || this.#gatherTurns > GATHER_TURNS_MAX) return true;
+    if (waitMs >= 1) {
+      this.#gatherTimer ??= clock.at(nowMs + waitMs, () => {
+        this.#gatherTimer = undefined;
+        this.#lookAgain();
+      });
+    } else if (!this.#gatherTurnDue) {
+      this.#gatherTurnDue = true;
+      this.#gatherTurns += 1;
+      endOfTurn(() => {
+        this.#gatherTurnDue = false;
+        this.#lookAgain();
+      });
+    }
+    return false;
+  }
+
+  #lookAgain(): void {
+    if (this.#state === 'open' && this.#committing === undefined && this.#forming.urgent) this.#turnOver();
   }
 
   #flush(): void {
@@ -518,13 +554,15 @@ export class StorageFront implements Storage {
     this.#spoolBytesWaiting -= batch.spoolBytes;
     this.#commits += 1;
     this.#commitMs = this.#disk.done();
+    this.#gathering.committed(batch.callbacks.length, this.#commitMs, this.#options.clock.monotonicMs());
+    this.#gatherTurns = 0;
     this.#keepRoom(outcome.batch.records);
     const moved = outcome.head !== this.#head;
     this.#head = outcome.head;
     this.#hear(outcome.news);
     // The disk first: what its callers do now goes into the batch after the next.
     this.#sessions.committedUpTo(batch.number);
-    this.#pump();
+    if (this.#sealed.length > 0 || this.#isGathered()) this.#pump();
     for (const then of batch.callbacks) then(outcome.head);
     this.#sessions.tell();
     if (moved) for (const listener of this.#listeners) listener(outcome.head);
@@ -543,6 +581,7 @@ export class StorageFront implements Storage {
   #cancelTimers(): void {
     this.#delay?.cancel();
     this.#retry?.cancel();
+    this.#gatherTimer?.cancel();
     this.#disk.stop();
   }
 
