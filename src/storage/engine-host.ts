@@ -6,7 +6,8 @@ import { GodwitError, reasonOf } from '../core/error.js';
 import type { Batch } from './batch.js';
 import { isDamage, sqliteCode } from './database.js';
 import type { Engine } from './engine.js';
-import { markDamaged, type OpeningOptions, openJournal, releaseLock } from './opening.js';
+import { type OpeningOptions, openJournal, releaseLock } from './opening.js';
+import { markDamaged } from './setting-aside.js';
 import type {
   CommitOutcome,
   InspectAnswer,

@@ -3,10 +3,10 @@
  * date, and what the last process may have left damaged is looked at: header, schema, the journal's tail.
  *
  *   open ──trusted──▶ serve
- *     └──damaged──▶ rename to <name>.damaged-<time> ──▶ open a new one ──▶ bring over what can be read
+ *     └──damaged──▶ rename to <name>.damaged-<time> ──▶ fill a new one with what can be read ──▶ serve
  */
 import { randomInt } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { GodwitError, reasonOf } from '../core/error.js';
@@ -24,6 +24,7 @@ import { MIGRATIONS, SCHEMA_VERSION } from './migrations.js';
 import { visitSlots } from './record-codec.js';
 import type { RetentionLimits } from './retention.js';
 import { salvage } from './salvage.js';
+import { begin, begunBefore, complete, isMarked, type SetAside, syncFolder } from './setting-aside.js';
 import { SpoolTable } from './spool-table.js';
 import type { Opened } from './transport.js';
 import { UNCOUNTED_CHUNKS_MAX } from './uncounted.js';
@@ -49,19 +50,12 @@ export function openJournal(options: OpeningOptions): OpenJournal {
   const { path } = options;
   preparePath(path);
   try {
-    return trusted(options);
+    const begun = begunBefore(path);
+    return begun === undefined ? trusted(options) : afterDamage(options, begun);
   } catch (fault) {
     if (!isDamage(fault)) throw explained(fault, path);
-    return afterDamage(options, reasonOf(fault));
+    return afterDamage(options, begin(path, reasonOf(fault), options.wallMs));
   }
-}
-
-/** Marks a database that was found damaged while it served: the next opening sets it aside. */
-export function markDamaged(path: string): void {
-  writeFileSync(
-    markerOf(path),
-    'This journal was found damaged while in use; the next start sets it aside.\n',
-  );
 }
 
 export function releaseLock(path: string): void {
@@ -73,7 +67,7 @@ function trusted(options: OpeningOptions): OpenJournal {
   const wasEmptied = isEmptied(path);
   const database = openDatabase(path, durability, walBytesMax);
   try {
-    if (existsSync(markerOf(path))) throw damaged('it was found so while in use');
+    if (isMarked(path)) throw damaged('it was found so while in use');
     if (wasEmptied) throw damaged('its file was cut to nothing');
     migrate(database, path, wallMs);
     checkTail(database);
@@ -93,19 +87,13 @@ function isEmptied(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.size === 0 && existsSync(pidFileOf(path));
 }
 
-function afterDamage(options: OpeningOptions, reason: string): OpenJournal {
-  const { path, wallMs } = options;
-  const time = new Date(wallMs).toISOString().replace(/[-:]|\.\d+/g, '');
-  let aside = `${path}.damaged-${time}`;
-  for (let n = 2; existsSync(aside); n += 1) aside = `${path}.damaged-${time}-${n}`;
+function afterDamage(options: OpeningOptions, set: SetAside): OpenJournal {
+  const { path } = options;
   try {
-    for (const suffix of ['-wal', '-shm', '']) {
-      if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix);
-    }
-    rmSync(markerOf(path), { force: true });
-    const salvaged = bringOver(options, aside, reason);
-    const note = `the database could not be trusted (${reason}), was set aside as ${aside}, and ${salvaged} Records were brought over`;
+    const salvaged = complete(path, set, (fresh) => bringOver(options, set, fresh));
     const { engine, opened } = trusted(options);
+    if (salvaged === undefined) return { engine, opened };
+    const note = `the database could not be trusted (${set.reason}), was set aside as ${set.file}, and ${salvaged} Records were brought over`;
     return { engine, opened: { ...opened, notes: [note] } };
   } catch (fault) {
     throw explained(fault, path);
@@ -113,12 +101,13 @@ function afterDamage(options: OpeningOptions, reason: string): OpenJournal {
 }
 
 /** Fills the new database before it serves: from the old one, and with the note of what happened. */
-function bringOver(options: OpeningOptions, aside: string, reason: string): number {
-  const { path, durability, walBytesMax, wallMs } = options;
-  const database = openDatabase(path, durability, walBytesMax);
+function bringOver(options: OpeningOptions, { file, reason }: SetAside, fresh: string): number {
+  const { walBytesMax, wallMs } = options;
+  // Whatever is promised of commits later: this is the only copy.
+  const database = openDatabase(fresh, 'power-loss', walBytesMax);
   try {
-    migrate(database, path, wallMs);
-    return salvage(aside, database, { at: wallMs, reason, bytesMax: options.databaseBytesMax });
+    migrate(database, fresh, wallMs);
+    return salvage(file, database, { at: wallMs, reason, bytesMax: options.databaseBytesMax });
   } finally {
     database.close();
   }
@@ -126,7 +115,12 @@ function bringOver(options: OpeningOptions, aside: string, reason: string): numb
 
 function preparePath(path: string): void {
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: FOLDER_MODE });
+    const first = mkdirSync(dirname(path), { recursive: true, mode: FOLDER_MODE });
+    // A folder that a power cut takes away takes what was fsynced in it along.
+    for (let made = dirname(path); first !== undefined; made = dirname(made)) {
+      syncFolder(dirname(made));
+      if (made === first || dirname(made) === made) break;
+    }
   } catch (fault) {
     throw new GodwitError(
       'JOURNAL_PATH',
@@ -234,8 +228,4 @@ function holder(path: string): number | undefined {
 
 function pidFileOf(path: string): string {
   return `${path}.pid`;
-}
-
-function markerOf(path: string): string {
-  return `${path}.damaged`;
 }

@@ -3,13 +3,14 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   statSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import Sqlite from 'better-sqlite3';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { InlineStorage } from '../../../src/storage/inline-storage.js';
 import { SCHEMA_VERSION } from '../../../src/storage/migrations.js';
 import { FakeClock } from '../../support/fake-clock.js';
@@ -210,4 +211,65 @@ test('bytes flipped anywhere never keep the gateway from starting, nor make it r
     await journal?.stop();
     expect(existsSync(`${path}.damaged`)).toBe(false);
   }
+});
+
+describe('a database that is being set aside when the process or the power goes', () => {
+  /** One of a process that was killed: what is newest is in the WAL alone. */
+  async function killed(): Promise<{ path: string; aside: string }> {
+    const path = journalPath();
+    const { journal } = await heldJournal({ path });
+    const route = journal.routeId(routeOf());
+    for (const topic of ['a', 'b', 'c']) {
+      journal.append(messageOf(topic), [route], 1, true);
+      journal.commitNow();
+    }
+    // An end in this process, however rough, moves the WAL: the files are those of a moment before.
+    const files = [path, `${path}-wal`].map((file) => [file, readFileSync(file)] as const);
+    journal.crash();
+    for (const [file, bytes] of files) writeFileSync(file, bytes);
+    const aside = `${path}.damaged-20260101T000000Z`;
+    writeFileSync(`${path}.damaged`, JSON.stringify({ file: aside, reason: 'a test says so' }));
+    return { path, aside };
+  }
+
+  async function expectSalvaged(path: string, aside: string): Promise<void> {
+    const { journal } = await heldJournal({ path });
+    expect((await readAll(journal)).map(({ topic }) => topic)).toEqual(['a', 'b', 'c']);
+    expect(journal.snapshot().damage).toMatchObject([{ file: aside, reason: 'a test says so', salvaged: 3 }]);
+    expect((await journal.audit()).differences).toEqual([]);
+    expect(readdirSync(dirname(path)).filter((name) => /\.(new|damaged)/.test(name))).toEqual([
+      basename(aside),
+    ]);
+    await journal.stop();
+    const again = await heldJournal({ path });
+    expect(again.journal.snapshot().damage).toHaveLength(1);
+  }
+
+  test('before anything is renamed: it is set aside', async () => {
+    const { path, aside } = await killed();
+    await expectSalvaged(path, aside);
+  });
+
+  test('with its WAL renamed and itself not: what only the WAL holds is not forgotten', async () => {
+    const { path, aside } = await killed();
+    renameSync(`${path}-wal`, `${aside}-wal`);
+    await expectSalvaged(path, aside);
+  });
+
+  test('with all of it renamed and half of a new one there: the new one is made anew', async () => {
+    const { path, aside } = await killed();
+    renameSync(`${path}-wal`, `${aside}-wal`);
+    renameSync(path, aside);
+    writeFileSync(`${path}.new`, Buffer.alloc(5000, 1));
+    writeFileSync(`${path}.new-wal`, Buffer.alloc(5000, 1));
+    await expectSalvaged(path, aside);
+  });
+
+  test('with the new one in its place and the marker still there: it is not set aside again', async () => {
+    const { path, aside } = await killed();
+    const { journal } = await heldJournal({ path });
+    await journal.stop();
+    writeFileSync(`${path}.damaged`, JSON.stringify({ file: aside, reason: 'a test says so' }));
+    await expectSalvaged(path, aside);
+  });
 });
