@@ -25,7 +25,7 @@ import type {
   SpoolAnswer,
   SpoolRequest,
 } from './transport.js';
-import { COUNTED, COUNTED_AT_ONCE_BYTES, countedUpTo, UNCOUNTED_CHUNKS_MAX, uncounted } from './uncounted.js';
+import { Uncounted } from './uncounted.js';
 import { WalFile } from './wal-file.js';
 
 /** Rows that one read passes by before commits get their turn. */
@@ -52,11 +52,7 @@ export class Engine implements Operations {
   #newestMs: number | null;
   readonly #damage: readonly Damage[];
   #damageTold = false;
-  /** What came in and is not in the ledger's rows yet. */
-  #uncounted: Map<string, number>;
-  #uncountedChunks = 0;
-  #counted: number;
-  #countsBefore: (() => void) | undefined;
+  readonly #uncounted: Uncounted;
   /** Bridges whose row is rewritten by the present transaction anyway: their floors go along. */
   readonly #bridgesSaved = new Set<string>();
   /** Chunks whose checksum was wrong when they were read. */
@@ -83,8 +79,7 @@ export class Engine implements Operations {
     this.#inspection = new Inspection(database);
     this.#retention.beforeChange = (first) => {
       this.#countEarly(first);
-      // Only chunks that are as they were written can be counted later.
-      if (first > this.#counted) this.#writeCounts();
+      this.#uncounted.beforeChange(first, this.#head);
     };
     const last = this.#sql.lastChunk.get();
     this.#head = Math.max(
@@ -92,10 +87,7 @@ export class Engine implements Operations {
       Number(this.meta('head') ?? 0),
     );
     this.#newestMs = last?.to_ms ?? null;
-    this.#counted = countedUpTo(database) ?? this.#head;
-    this.#uncounted = uncounted(database, this.#counted);
-    // As few as they are, they are not left to grow over one start after the other.
-    if (this.#uncounted.size > 0) this.#uncountedChunks = UNCOUNTED_CHUNKS_MAX;
+    this.#uncounted = new Uncounted(database, this.#head);
     this.#damage = this.#sql.damage.all();
   }
 
@@ -159,9 +151,7 @@ export class Engine implements Operations {
       if (spool !== undefined) this.#spool.insert(spool);
       this.#bridgesSaved.clear();
       applyOperations(Buffer.from(batch.operations, 0, batch.operationsBytes), this);
-      this.#uncountedChunks += batch.chunks.length;
-      if (bytes >= COUNTED_AT_ONCE_BYTES || this.#uncountedChunks >= UNCOUNTED_CHUNKS_MAX)
-        this.#writeCounts();
+      this.#uncounted.appended(batch.chunks.length, bytes, this.#head);
       for (const name of this.#bridgesSaved) this.#sql.saveFloors.run(this.#retention.floorsOf(name), name);
       this.#sql.commit.run();
     } catch (fault) {
@@ -180,27 +170,15 @@ export class Engine implements Operations {
   #begin(): void {
     // The last one could be neither committed nor rolled back.
     if (this.#database.inTransaction) this.#sql.rollback.run();
-    const before = [this.#counted, new Map(this.#uncounted), this.#uncountedChunks] as const;
-    this.#countsBefore = () => {
-      [this.#counted, this.#uncounted, this.#uncountedChunks] = before;
-    };
+    this.#uncounted.begin();
     this.#sql.begin.run();
-  }
-
-  /** Brings the ledger up to the newest Record of this transaction. */
-  #writeCounts(): void {
-    for (const [bridge, count] of this.#uncounted) this.#sql.produced.run(bridge, count);
-    this.#uncounted = new Map();
-    this.#uncountedChunks = 0;
-    this.#counted = this.#head;
-    this.#sql.saveCounted.run(COUNTED, String(this.#counted));
   }
 
   #takeBack(): void {
     try {
       if (this.#database.inTransaction) this.#sql.rollback.run();
     } finally {
-      this.#countsBefore?.();
+      this.#uncounted.rollback();
       this.#gauge.changed();
       this.#losses.rollback();
       this.#spool.rollback();
@@ -345,9 +323,9 @@ export class Engine implements Operations {
 
   close(): string | undefined {
     try {
-      if (this.#uncounted.size > 0) {
+      if (!this.#uncounted.isEmpty) {
         this.#begin();
-        this.#writeCounts();
+        this.#uncounted.write(this.#head);
         this.#sql.commit.run();
       }
       this.checkpoint('closing');
@@ -374,7 +352,7 @@ export class Engine implements Operations {
   }
 
   produced(bridge: string, count: number): void {
-    this.#uncounted.set(bridge, (this.#uncounted.get(bridge) ?? 0) + count);
+    this.#uncounted.produced(bridge, count);
   }
 
   saveBridge(name: string, state: Uint8Array, delivered: number, lost: number): void {
@@ -507,10 +485,6 @@ function prepare(database: Database) {
     defineText: run<[number, string]>('INSERT INTO dictionary (id, text) VALUES (?, ?)'),
     defineRoute: run<[number, string]>('INSERT INTO route (id, json) VALUES (?, ?)'),
     defineLane: run<[number, string, string]>('INSERT INTO lane (bit, bridge, lane) VALUES (?, ?, ?)'),
-    produced: run<[string, number]>(
-      'INSERT INTO ledger (bridge, produced) VALUES (?, ?) ON CONFLICT DO UPDATE SET produced = produced + excluded.produced',
-    ),
-    saveCounted: run<[string, string]>('INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)'),
     saveBridge: run<[string, number, number, Uint8Array]>(
       `INSERT INTO bridge (name, delivered, lost, state) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET
        delivered = delivered + excluded.delivered, lost = lost + excluded.lost, state = excluded.state`,

@@ -5,7 +5,7 @@
  */
 import { crc32 } from 'node:zlib';
 import type { Route } from '../core/route.js';
-import { type Database, isDamage } from './database.js';
+import { type Database, isDamage, type Statement } from './database.js';
 import { readRoutes, visitSlots } from './record-codec.js';
 
 /** In the table `meta`: Records up to this offset are in the ledger. */
@@ -13,7 +13,7 @@ export const COUNTED = 'counted';
 /** So many chunks, and the ledger is written: they are read at every start, and checked as the journal's tail is. */
 export const UNCOUNTED_CHUNKS_MAX = 16;
 /** Beside so many bytes of Records the ledger's page does not matter. */
-export const COUNTED_AT_ONCE_BYTES = 16 * 1024;
+const COUNTED_AT_ONCE_BYTES = 16 * 1024;
 
 /** Undefined: all is counted, as it always was before this was kept. */
 export function countedUpTo(database: Database): number | undefined {
@@ -50,4 +50,63 @@ export function uncounted(database: Database, counted: number): Map<string, numb
     }
   }
   return bridges;
+}
+
+/** The part of the ledger that waits: what came in since it was written. All within the caller's transactions. */
+export class Uncounted {
+  readonly #save: Statement<[string, string]>;
+  readonly #produced: Statement<[string, number]>;
+  #bridges: Map<string, number>;
+  #chunks = 0;
+  #upTo: number;
+  #before: readonly [Map<string, number>, number, number];
+
+  constructor(database: Database, head: number) {
+    this.#save = database.prepare('INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)');
+    this.#produced = database.prepare(
+      `INSERT INTO ledger (bridge, produced) VALUES (?, ?)
+       ON CONFLICT DO UPDATE SET produced = produced + excluded.produced`,
+    );
+    this.#upTo = countedUpTo(database) ?? head;
+    this.#bridges = uncounted(database, this.#upTo);
+    // As few as they are, they are not left to grow over one start after the other.
+    if (this.#bridges.size > 0) this.#chunks = UNCOUNTED_CHUNKS_MAX;
+    this.#before = [this.#bridges, this.#chunks, this.#upTo];
+  }
+
+  get isEmpty(): boolean {
+    return this.#bridges.size === 0;
+  }
+
+  /** A transaction begins. */
+  begin(): void {
+    this.#before = [new Map(this.#bridges), this.#chunks, this.#upTo];
+  }
+
+  rollback(): void {
+    [this.#bridges, this.#chunks, this.#upTo] = this.#before;
+  }
+
+  produced(bridge: string, count: number): void {
+    this.#bridges.set(bridge, (this.#bridges.get(bridge) ?? 0) + count);
+  }
+
+  /** So many chunks and bytes of Records came in: writes the ledger if it has waited enough, or costs nothing beside them. */
+  appended(chunks: number, bytes: number, head: number): void {
+    this.#chunks += chunks;
+    if (bytes >= COUNTED_AT_ONCE_BYTES || this.#chunks >= UNCOUNTED_CHUNKS_MAX) this.write(head);
+  }
+
+  /** A chunk is about to change: only as it was written can it be counted later. */
+  beforeChange(first: number, head: number): void {
+    if (first > this.#upTo) this.write(head);
+  }
+
+  write(head: number): void {
+    for (const [bridge, count] of this.#bridges) this.#produced.run(bridge, count);
+    this.#bridges = new Map();
+    this.#chunks = 0;
+    this.#upTo = head;
+    this.#save.run(COUNTED, String(head));
+  }
 }
