@@ -1,16 +1,15 @@
 /** Devices and points against the buses they are on. */
 
 import { checkFieldPoint, checkGpioLines } from './check-field-points.js';
+import { checkModbusDevice, checkModbusPoint, MODBUS_DEVICE_KEYS } from './check-modbus.js';
 import { checkTransform } from './check-point.js';
 import { checkSerialBus, checkSerialPoint } from './check-serial.js';
 import type { Path } from './config-error.js';
 import { driverFilePointSchema, isDriverFile } from './driver-file-schema.js';
 import { reportPoint } from './issue.js';
 import { isLaterValue } from './later.js';
-import { modbusPointSchema } from './modbus-schema.js';
 import { didYouMean, shortList } from './nearest.js';
 import { refuseScaling } from './refuse-scaling.js';
-import { defaultType, isBitTable, parseRegister, type RegisterType, widthOf } from './register.js';
 import type { Report } from './report.js';
 import { driverOf, SOURCE_KEYS, sourceKeysOf } from './schema-at.js';
 import { entriesAt, nodeAt, plainValue, type Tree, textAt } from './tree.js';
@@ -40,7 +39,7 @@ export function checkDevices(report: Report): void {
       const pointPath = [...path, 'points', point];
       checkTransform(report, pointPath, pointNode);
       if (!fitsDriver(report, pointPath, pointNode, driver)) continue;
-      checkPoint(report, pointPath, pointNode);
+      checkPoint(report, pointPath, pointNode, node);
       checkSerialPoint(report, pointPath, pointNode);
       checkFieldPoint(report, pointPath, pointNode);
     }
@@ -87,22 +86,15 @@ function refuseOptions(report: Report, path: Path, device: Tree, driver: string)
 }
 
 function checkUnit(report: Report, path: Path, device: Tree, driver: string | undefined): void {
-  const unit = nodeAt(device, ['unit']);
-  if (driver !== undefined && isKnown(driver) && !driver.startsWith('modbus') && unit !== undefined) {
-    report.atKey([...path, 'unit'], 'found a unit number, which only Modbus devices have; remove it');
+  const isOther = driver !== undefined && isKnown(driver) && !driver.startsWith('modbus');
+  for (const key of isOther ? MODBUS_DEVICE_KEYS : []) {
+    if (nodeAt(device, [key]) === undefined) continue;
+    const what = key === 'unit' ? 'a unit number' : key;
+    report.atKey([...path, key], `found ${what}, which only Modbus devices have; remove it`);
   }
   if (driver === undefined || !driver.startsWith('modbus') || isLaterValue(['buses', '*', 'driver'], driver))
     return;
-  if (unit === undefined) {
-    report.missing([...path, 'unit'], "unit, the device's Modbus unit (slave) number");
-    return;
-  }
-  const number = unit.kind === 'scalar' ? unit.value : undefined;
-  if (driver !== 'modbus-rtu' || typeof number !== 'number') return;
-  // 0 is the broadcast address, to which nobody answers; 248 to 255 are reserved on a serial line.
-  if (number === 0 || (number > 247 && number <= 255)) {
-    report.at([...path, 'unit'], `found ${number}, allowed on a serial bus: a whole number from 1 to 247`);
-  }
+  checkModbusDevice(report, path, device, driver);
 }
 
 /** Whether what the point says is worth a second look. */
@@ -139,24 +131,8 @@ function tellForeign(report: Report, path: Path, driver: string, needed: string)
   );
 }
 
-function checkPoint(report: Report, path: Path, point: Tree): void {
-  const register = parseRegister(textAt(point, ['register']) ?? '');
-  if (register !== undefined) {
-    const written = modbusPointSchema.shape.type.safeParse(textAt(point, ['type']));
-    const type: RegisterType | undefined = written.success ? written.data : undefined;
-    const bits = isBitTable(register.table);
-    if (bits && type !== undefined && type !== 'bool') {
-      report.at([...path, 'type'], `found ${type}, allowed for a ${register.table}: bool`);
-    }
-    const used = type ?? defaultType(register.table);
-    if (!bits && register.address + widthOf(used) > 65_536) {
-      report.at(
-        [...path, 'register'],
-        `found a value of type ${used} that goes beyond register 65535, allowed: up to ${register.table}/${65_536 - widthOf(used)}`,
-      );
-    }
-    if (written.success && (bits || used === 'bool')) refuseScaling(report, path, point);
-  }
+function checkPoint(report: Report, path: Path, point: Tree, device: Tree): void {
+  if (nodeAt(point, ['register']) !== undefined) checkModbusPoint(report, path, point, device);
   const simulated = nodeAt(point, ['simulate']);
   if (simulated?.kind !== 'mapping') return;
   if (textAt(simulated, ['type']) === 'boolean') refuseScaling(report, path, point);

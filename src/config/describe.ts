@@ -120,7 +120,7 @@ function knownDevices(config: Config): Known[] {
         Object.entries(device.points).map(([point, pointConfig]) => [
           point,
           {
-            source: sourceOf(pointConfig),
+            source: sourceOf(pointConfig, device.address_base),
             unit: pointConfig.unit,
             pollMs: pointConfig.poll ?? device.poll,
             example: nameExample(pointConfig) ?? exampleValue(pointConfig),

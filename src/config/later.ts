@@ -7,16 +7,11 @@ import type { Path } from './config-error.js';
 /** By the path of the mapping that would hold them, with * for a name or a number. */
 const KEYS: Readonly<Record<string, readonly string[]>> = {
   '': ['commands', 'clock'],
-  'buses.*': ['concurrency'],
-  'devices.*': ['address_base'],
-  'devices.*.points.*': ['order', 'byte', 'length', 'writable', 'min', 'max', 'bit'],
   'bridges.*': ['window', 'budget'],
   'bridges.*.forward.*': ['batch'],
 };
 
 const VALUES: Readonly<Record<string, readonly string[]>> = {
-  'buses.*.driver': ['modbus-ascii', 'modbus-rtu-over-tcp'],
-  'devices.*.points.*.type': ['int8', 'uint8', 'bcd16', 'bcd32', 'string'],
   'mappings.*.payload': ['cbor', 'sparkplug'],
 };
 

@@ -9,7 +9,7 @@ import { type ConfigError, configError, FILE_START, type Path, sortErrors } from
 import { anonymousByDefault } from './endpoint.js';
 import { noWords, reportIssues } from './issue.js';
 import { graftProfiles, NO_PROFILES, type ProfileSource } from './profile.js';
-import { defaultType, parseRegister } from './register.js';
+import { parseRegister, typeOf } from './register.js';
 import { Report } from './report.js';
 import { type Config, configSchema, type PointConfig } from './schema.js';
 import { schemaAt } from './schema-at.js';
@@ -121,7 +121,7 @@ function complete(config: Config): Config {
 function withType(point: PointConfig): PointConfig {
   if (!('register' in point) || point.type !== undefined) return point;
   const register = parseRegister(point.register);
-  return register === undefined ? point : { ...point, type: defaultType(register.table) };
+  return register === undefined ? point : { ...point, type: typeOf(point, register.table) };
 }
 
 function mapValues<Value>(values: Readonly<Record<string, Value>>, change: (value: Value) => Value) {

@@ -1,10 +1,11 @@
 /** Where a point's value comes from, in the words of the configuration; and what it might be worth, as an example. */
 import { showBytes } from './byte-text.js';
+import { parseBits, registerSource } from './register.js';
 import type { GpioPointConfig, PointConfig } from './schema.js';
 
 /** `holding/100 float32`, `gpio 17 counting rising edges`, `simulated sine`. */
-export function sourceOf(point: PointConfig): string {
-  if ('register' in point) return `${point.register} ${point.type ?? ''}`.trimEnd();
+export function sourceOf(point: PointConfig, addressBase?: 0 | 1): string {
+  if ('register' in point) return registerSource(point, addressBase);
   if ('simulate' in point) return `simulated ${point.simulate.wave}`;
   if ('match' in point) return `/${point.match}/${asked(point.request)}`;
   if ('at' in point) return `byte ${point.at} ${point.type}${asked(point.request)}`;
@@ -44,7 +45,9 @@ export function exampleValue(point: PointConfig): string {
 
 function exampleRaw(point: PointConfig): number | boolean | string {
   if ('register' in point) {
-    if (point.type === 'bool') return true;
+    const bits = point.bit === undefined ? undefined : parseBits(point.bit);
+    if (point.type === 'bool' || (bits !== undefined && bits.from === bits.to)) return true;
+    if (point.type === 'string') return 'text';
     return point.type?.startsWith('float') ? 21.5 : 215;
   }
   if ('simulate' in point) {

@@ -85,7 +85,11 @@ export function driverMeant(tree: Tree, path: Path): { readonly key?: string; re
 
 /** What each driver's points say their value comes from. */
 const SOURCES = [
-  { key: 'register', schema: modbusPointSchema, drivers: ['modbus-rtu', 'modbus-tcp'] },
+  {
+    key: 'register',
+    schema: modbusPointSchema,
+    drivers: ['modbus-rtu', 'modbus-ascii', 'modbus-tcp', 'modbus-rtu-over-tcp'],
+  },
   { key: 'match', schema: serialTextPointSchema, drivers: ['serial'] },
   { key: 'at', schema: serialBinaryPointSchema, drivers: ['serial'] },
   { key: 'nmea', schema: nmeaPointSchema, drivers: ['serial'] },

@@ -40,7 +40,14 @@ import {
   words,
   YEAR_MS,
 } from './kind.js';
-import { modbusPointSchema, modbusRtuBusSchema, modbusTcpBusSchema } from './modbus-schema.js';
+import {
+  modbusAsciiBusSchema,
+  modbusDeviceKeys,
+  modbusPointSchema,
+  modbusRtuBusSchema,
+  modbusRtuOverTcpBusSchema,
+  modbusTcpBusSchema,
+} from './modbus-schema.js';
 import { pointBasics } from './point-basics.js';
 import { transformKeys } from './point-transform.js';
 import {
@@ -192,7 +199,9 @@ const simulatorBusSchema = z.strictObject({
 /** The drivers that ship with godwit, by name. */
 export const namedBusSchema = z.discriminatedUnion('driver', [
   modbusRtuBusSchema,
+  modbusAsciiBusSchema,
   modbusTcpBusSchema,
+  modbusRtuOverTcpBusSchema,
   serialBusSchema,
   gpioBusSchema,
   onewireBusSchema,
@@ -240,7 +249,7 @@ export const pointSchema = z.union([
 
 export const deviceSchema = z.strictObject({
   bus: text('the name of a bus').describe('The bus it is on: a key of buses.'),
-  unit: z.number().int().min(0).max(255).optional().describe('Modbus unit (slave) number.'),
+  ...modbusDeviceKeys,
   poll: duration(10, 366 * 86_400_000)
     .prefault('1s')
     .describe('How often its points are read, unless they say otherwise.'),

@@ -65,6 +65,15 @@ export interface BusSnapshot {
   readonly errors: number;
   /** Bytes that were part of no message, on lines where there can be such. */
   readonly discarded?: number;
+  readonly writes?: number;
+  /** Requests that came back: the adapter hears itself. */
+  readonly echoes?: number;
+  /** Time in which the line was taken. */
+  readonly busySeconds?: number;
+  /** Share of the last minute in which it was, from 0 to 1. */
+  readonly utilisation?: number;
+  /** How late polls began, of the last thousand. */
+  readonly lateness?: { readonly p50Ms: number; readonly p99Ms: number; readonly maxMs: number };
 }
 
 export interface BrokerSnapshot {

@@ -14,6 +14,7 @@ import { reasonOf } from '../core/error.js';
 import type { Log } from '../core/log.js';
 import type { BusSnapshot } from '../core/snapshot.js';
 import type { ByteStream, OpenStream } from './byte-stream.js';
+import type { FrameTap } from './frame-tap.js';
 
 const WAIT_MS_MIN = 1000;
 const WAIT_MS_MAX = 30_000;
@@ -30,6 +31,8 @@ export interface ConnectionSurroundings {
   readonly clock: Clock;
   readonly log: Log;
   readonly random: () => number;
+  /** Sees what goes over it. */
+  readonly tap?: FrameTap;
 }
 
 export class Connection {
@@ -84,7 +87,9 @@ export class Connection {
   }
 
   write(bytes: Uint8Array): void {
-    this.#stream?.write(bytes);
+    if (this.#stream === undefined) return;
+    this.#around.tap?.tell('sent', bytes);
+    this.#stream.write(bytes);
   }
 
   /** The peer answered: this connection is worth something. */
@@ -110,7 +115,9 @@ export class Connection {
     this.#open(
       {
         onBytes: (bytes) => {
-          if (stream === this.#stream) this.#owner.onBytes(bytes);
+          if (stream !== this.#stream) return;
+          this.#around.tap?.tell('received', bytes);
+          this.#owner.onBytes(bytes);
         },
         onClosed: (why) => {
           if (stream !== undefined && stream === this.#stream) this.#lost(why);

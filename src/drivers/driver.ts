@@ -19,6 +19,7 @@ import type { BusSnapshot } from '../core/snapshot.js';
 import type { Stamp } from '../core/stamp.js';
 import type { Value } from '../core/value.js';
 import type { FrameListener } from './frame-tap.js';
+import type { ModbusCommissioning } from './modbus/commissioning.js';
 import type { RawReading } from './raw-reading.js';
 import type { WriteResult } from './write-result.js';
 
@@ -37,6 +38,8 @@ export interface Driver extends Part {
   setInService(device: string, inService: boolean): void;
   /** Every frame from now on, both ways, until the function that comes back is called; absent where there are none. */
   trace?(listener: FrameListener): () => void;
+  /** What only a Modbus bus has: units that no device of the configuration names. */
+  readonly modbus?: ModbusCommissioning;
 }
 
 /** Since the start of the process. */

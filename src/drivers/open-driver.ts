@@ -6,7 +6,9 @@ export async function openDriver(context: DriverContext): Promise<Driver> {
   const { config } = context;
   switch (config.driver) {
     case 'modbus-tcp':
-    case 'modbus-rtu': {
+    case 'modbus-rtu':
+    case 'modbus-ascii':
+    case 'modbus-rtu-over-tcp': {
       const { openModbusDriver } = await import('./modbus/driver.js');
       return openModbusDriver(context);
     }

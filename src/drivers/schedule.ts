@@ -70,8 +70,16 @@ export class Schedule {
 
   /** When `next` has something to give; Infinity where nothing is ever polled. */
   get nextDueMs(): number {
+    return this.dueAfter(always);
+  }
+
+  /** The same, of those devices that `isFree` lets be asked. */
+  dueAfter(isFree: (device: string) => boolean): number {
     let earliest = Infinity;
-    for (const device of this.#devices) earliest = Math.min(earliest, dueOf(device));
+    for (const device of this.#devices) {
+      const dueMs = dueOf(device);
+      if (dueMs < earliest && isFree(device.device)) earliest = dueMs;
+    }
     return earliest;
   }
 

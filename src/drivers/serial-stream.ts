@@ -5,6 +5,7 @@
 
 import { GodwitError, reasonOf } from '../core/error.js';
 import type { ByteStream, OpenStream, StreamListener } from './byte-stream.js';
+import { type RtsSettings, RtsSwitch } from './rts-switch.js';
 import { openFaultSentence } from './serial-port-advice.js';
 
 export interface SerialSettings {
@@ -14,6 +15,7 @@ export interface SerialSettings {
   readonly dataBits: 7 | 8;
   readonly stopBits: 1 | 2;
   readonly flowControl?: 'none' | 'hardware' | 'software';
+  readonly rts?: RtsSettings;
 }
 
 export function serialStream(settings: SerialSettings): OpenStream {
@@ -28,7 +30,7 @@ async function openPort(
   const { SerialPort } = await import('serialport');
   // A port object is used for one opening: one that lost its device would keep what was written and send it
   // minutes later. hupcl off: opening must not toggle DTR, which resets Arduino-like devices.
-  const { flowControl, ...plain } = settings;
+  const { flowControl, rts, ...plain } = settings;
   const port = new SerialPort({
     ...plain,
     rtscts: flowControl === 'hardware',
@@ -70,10 +72,26 @@ async function openPort(
   });
   // What came before we asked for anything answers nobody.
   port.flush(() => undefined);
-  return {
-    write: (bytes) => {
-      if (port.isOpen) port.write(bytes);
-    },
-    close,
-  };
+  if (rts === undefined) {
+    return {
+      write: (bytes) => {
+        if (port.isOpen) port.write(bytes);
+      },
+      close,
+    };
+  }
+  const lineSwitch = new RtsSwitch(port, rts);
+  try {
+    await lineSwitch.rest();
+  } catch (fault) {
+    close();
+    throw new GodwitError(
+      'BUS_DOWN',
+      `${settings.path} has no RTS line to switch (${reasonOf(fault)}); remove rts`,
+      {
+        path: settings.path,
+      },
+    );
+  }
+  return { write: (bytes) => void lineSwitch.send(bytes).catch(() => undefined), close };
 }

@@ -1,6 +1,6 @@
 /** Values to register bytes: the other direction of decode.ts, written apart from it for its tests. */
 
-import type { RegisterType } from '../../src/drivers/modbus/decode.js';
+import type { RegisterType } from '../../src/config/register.js';
 
 export function encodeRegisters(
   value: number | bigint | boolean,

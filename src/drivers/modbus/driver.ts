@@ -1,115 +1,140 @@
 /**
- * The Modbus driver: one bus, one request under way, several units.
+ * The Modbus driver: one bus, its units, and as many requests under way as the bus takes (one on a serial line).
  *
  *   Schedule ──Task──▶ PollLoop ──▶ UnitReader (plan, ask, decode) ──▶ DeviceWatch ──▶ sink
- *                                        └──▶ Line (exchange over TCP or serial)
+ *                                        │   UnitWriter (write, read back) ──▶ WriteResult
+ *                                        ▼        ▼
+ *                                   Gate (who is next; what is urgent first) ──▶ Line (exchange over TCP or serial)
  *
- * TCP and RTU differ in the stream, the framing and whether replies carry an identifier; in nothing else.
+ * TCP, RTU, ASCII and RTU over TCP differ in what `line-settings.ts` says; in nothing else.
  */
 
-import type { BusConfig } from '../../config/schema.js';
 import { GodwitError, invariant } from '../../core/error.js';
 import type { BusSnapshot } from '../../core/snapshot.js';
+import type { Value } from '../../core/value.js';
 import { DeviceWatch } from '../device-watch.js';
 import type { DeviceCounters, Driver, DriverContext } from '../driver.js';
+import { type FrameListener, FrameTap } from '../frame-tap.js';
+import { OutOfService } from '../out-of-service.js';
 import { PollLoop } from '../poll-loop.js';
 import type { RawReading } from '../raw-reading.js';
 import { Schedule, type Task } from '../schedule.js';
-import { serialStream } from '../serial-stream.js';
-import { tcpStream } from '../tcp-stream.js';
 import { refuseWrite, type WriteResult } from '../write-result.js';
-import { Asker } from './asker.js';
+import { Asker, type Wire } from './asker.js';
+import { BusMeter } from './bus-meter.js';
+import { findUnit, type ModbusCommissioning } from './commissioning.js';
+import { Gate } from './gate.js';
 import { Holes } from './holes.js';
 import { Line, type LineSettings } from './line.js';
+import { isModbusBus, lineSettings, type ModbusBusConfig } from './line-settings.js';
 import { type ModbusPoint, modbusPoints } from './point.js';
-import { RtuExchange } from './rtu-frame.js';
-import { TcpExchange } from './tcp-frame.js';
+import { limitsOf, type PlanLimits, strictest } from './read-plan.js';
 import { UnitReader } from './unit-reader.js';
-
-type ModbusConfig = Extract<BusConfig, { readonly driver: `modbus-${string}` }>;
-type RtuConfig = Extract<BusConfig, { readonly driver: 'modbus-rtu' }>;
+import { UnitWriter } from './unit-writer.js';
 
 /** The unit of a device that names none: what most devices ship with. */
 const UNIT_DEFAULT = 1;
-/** On opening, whatever an earlier owner of the line had asked for is let pass; no longer, for a quick start. */
-const SETTLE_MS_MAX = 500;
-
-/** A new connection costs a TCP server nothing; opening a port anew keeps a serial bus waiting. */
-const TCP_SILENCES_MAX = 3;
-const SERIAL_SILENCES_MAX = 20;
+const BROADCAST = 0;
 
 interface Unit {
+  readonly number: number;
+  readonly points: readonly ModbusPoint[];
   readonly watch: DeviceWatch;
   readonly reader: UnitReader;
+  readonly writer: UnitWriter;
 }
 
-export async function openModbusDriver(context: DriverContext): Promise<Driver> {
+export async function openModbusDriver(context: DriverContext): Promise<ModbusDriver> {
   const { config } = context;
-  if (config.driver !== 'modbus-tcp' && config.driver !== 'modbus-rtu') {
-    throw new Error(`invariant broken: ${config.driver} is a Modbus driver`);
-  }
+  invariant(isModbusBus(config), `${config.driver} is a Modbus driver`);
   return new ModbusDriver(context, config, lineSettings(config, context.random));
 }
 
 export class ModbusDriver implements Driver {
   readonly name: string;
+  readonly modbus: ModbusCommissioning;
   readonly #context: DriverContext;
-  readonly #config: ModbusConfig;
-  readonly #line: Line;
+  readonly #config: ModbusBusConfig;
+  readonly #lines: readonly Line[];
+  readonly #meter: BusMeter;
+  readonly #gate: Gate<Wire>;
+  readonly #tap: FrameTap;
+  readonly #outOfService: OutOfService;
   readonly #schedule: Schedule;
   readonly #loop: PollLoop;
   readonly #units = new Map<string, Unit>();
+  readonly #askers = new Map<number, Asker>();
+  #writes = 0;
   #stopped = false;
 
-  constructor(context: DriverContext, config: ModbusConfig, settings: LineSettings) {
+  constructor(context: DriverContext, config: ModbusBusConfig, settings: LineSettings) {
     this.name = `bus ${context.bus}`;
     this.#context = context;
     this.#config = config;
-    const nowMs = context.clock.monotonicMs();
-    const tellsApart = config.driver === 'modbus-tcp';
-    this.#line = new Line(settings, context, () => this.#up());
-
-    const scheduled: { device: string; points: { point: string; pollMs: number }[] }[] = [];
-    const askers = new Map<number, Asker>();
-    for (const [device, deviceConfig] of context.devices) {
-      const unit = deviceConfig.unit ?? UNIT_DEFAULT;
-      if (unit === 0 && !tellsApart) {
-        throw new GodwitError(
-          'CONFIG',
-          `devices.${device}.unit is 0, the broadcast address: no unit answers it`,
-          {
-            device,
-          },
-        );
-      }
-      // Two devices may be two views of one unit: what was asked for one may be answered to the other.
-      const asker = askers.get(unit) ?? new Asker(unit, this.#line, context.clock, tellsApart);
-      askers.set(unit, asker);
-      const points = modbusPoints(device, deviceConfig);
-      this.#units.set(device, this.#unit(device, points, asker));
-      scheduled.push({ device, points: points.map(({ name, pollMs }) => ({ point: name, pollMs })) });
-    }
+    const { clock } = context;
+    const lanes = config.driver === 'modbus-tcp' ? config.concurrency : 1;
+    this.#meter = new BusMeter(lanes, clock.monotonicMs());
+    this.#tap = new FrameTap(clock);
+    this.#lines = Array.from({ length: lanes }, (_, index) => this.#line(settings, index));
+    this.#gate = new Gate<Wire>(this.#lines);
+    this.#outOfService = new OutOfService(context.keyValue, context.devices.keys());
+    this.#addUnits();
     const rules = { offlineAfter: config.offline_after, retryMaxMs: config.retry_max };
-    this.#schedule = new Schedule(scheduled, rules, nowMs);
-    this.#loop = new PollLoop(context.clock, this.#schedule, (task) => this.#poll(task));
+    const polled = [...this.#units].map(([device, unit]) => ({
+      device,
+      points: this.#isBroadcast(unit) ? [] : unit.points.map(({ name, pollMs }) => ({ point: name, pollMs })),
+    }));
+    this.#schedule = new Schedule(polled, rules, clock.monotonicMs());
+    this.#loop = new PollLoop(clock, this.#schedule, (task) => this.#poll(task), {
+      concurrency: lanes,
+      groupOf: (device) => this.#units.get(device)?.number,
+    });
+    this.modbus = {
+      find: (unit) => findUnit(unit, this.#asker(unit, [])),
+      read: (unit, range) => this.#asker(unit, []).read(range, { retries: config.retries, urgent: true }),
+    };
   }
 
   async start(): Promise<void> {
-    this.#line.start();
+    for (const [device, { watch }] of this.#units) {
+      if (!this.#outOfService.has(device)) continue;
+      if (this.#schedule.has(device)) this.#schedule.suspend(device);
+      watch.outOfService();
+    }
+    for (const line of this.#lines) line.start();
     this.#loop.start();
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    this.#line.stop();
+    for (const line of this.#lines) line.stop();
     await this.#loop.stop();
   }
 
   snapshot(): BusSnapshot {
-    const { state, reason } = this.#line.connection;
-    const counts = this.#line.counts();
-    const { driver } = this.#config;
-    return reason === undefined ? { driver, state, ...counts } : { driver, state, reason, ...counts };
+    // What the bus is: the best of its lines.
+    const connections = this.#lines.map((line) => line.connection);
+    const best =
+      connections.find(({ state }) => state === 'up') ??
+      connections.find(({ state }) => state === 'connecting') ??
+      connections[0];
+    const sum = (count: (line: Line) => number): number =>
+      this.#lines.reduce((total, line) => total + count(line), 0);
+    const lateness = this.#loop.lateness.snapshot();
+    const nowMs = this.#context.clock.monotonicMs();
+    return {
+      driver: this.#config.driver,
+      state: best?.state ?? 'down',
+      ...(best?.reason === undefined ? {} : { reason: best.reason }),
+      requests: sum((line) => line.requests),
+      timeouts: sum((line) => line.timeouts),
+      errors: sum((line) => line.errors),
+      writes: this.#writes,
+      echoes: sum((line) => line.echoes),
+      busySeconds: Math.round(this.#meter.busyMs) / 1000,
+      utilisation: Math.round(this.#meter.utilisation(nowMs) * 1000) / 1000,
+      ...(lateness === undefined ? {} : { lateness }),
+    };
   }
 
   counters(device: string): DeviceCounters {
@@ -118,26 +143,55 @@ export class ModbusDriver implements Driver {
     return { polls: watch?.polls ?? 0, failures: watch?.failures ?? 0, skipped };
   }
 
-  async write(device: string, point: string): Promise<WriteResult> {
-    return refuseWrite('not writable', `${device}/${point} is not writable`);
+  async write(device: string, point: string, value: Value): Promise<WriteResult> {
+    const unit = this.#units.get(device);
+    if (unit === undefined)
+      return refuseWrite('unknown', `there is no device ${device} on bus ${this.#context.bus}`);
+    if (this.#outOfService.has(device)) return refuseWrite('out of service', `${device} is out of service`);
+    if (this.#stopped) return refuseWrite('stopped', `bus ${this.#context.bus} is stopped`);
+    await this.#settled();
+    this.#writes += 1;
+    return unit.writer.write(point, value);
   }
 
-  async readRaw(): Promise<readonly RawReading[]> {
-    return [];
+  async readRaw(device: string, points?: readonly string[]): Promise<readonly RawReading[]> {
+    const unit = this.#units.get(device);
+    if (unit === undefined) {
+      throw new GodwitError('UNKNOWN_DEVICE', `there is no device ${device} on bus ${this.#context.bus}`, {
+        device,
+      });
+    }
+    await this.#settled();
+    return unit.reader.readRaw(points ?? unit.points.map(({ name }) => name));
   }
 
-  setInService(): void {
-    return;
+  setInService(device: string, inService: boolean): void {
+    const watch = this.#units.get(device)?.watch;
+    if (watch === undefined || !this.#outOfService.set(device, inService)) return;
+    const isPolled = this.#schedule.has(device);
+    if (inService) {
+      watch.inService();
+      if (isPolled) this.#schedule.resume(device, this.#context.clock.monotonicMs());
+      this.#loop.wake();
+    } else {
+      if (isPolled) this.#schedule.suspend(device);
+      watch.outOfService();
+    }
+  }
+
+  trace(listener: FrameListener): () => void {
+    return this.#tap.listen(listener);
   }
 
   async #poll(task: Task): Promise<void> {
-    await this.#line.connection.settled();
+    await this.#settled();
     if (this.#stopped) return;
     const unit = this.#units.get(task.device);
     invariant(unit !== undefined, 'a scheduled device is on this bus');
-    if (this.#line.connection.state !== 'up') return this.#failed(task, unit, 'bus down');
+    if (!this.#isUp) return this.#failed(task, unit, 'bus down');
     const result = await unit.reader.read(task.points, task.probe);
-    if (this.#stopped) return;
+    // It may have been taken out of service while it was asked.
+    if (this.#stopped || this.#outOfService.has(task.device)) return;
     if (result.kind === 'answered') {
       this.#schedule.answered(task.device, this.#context.clock.monotonicMs());
       unit.watch.answered(result.readings);
@@ -147,76 +201,98 @@ export class ModbusDriver implements Driver {
   #failed(task: Task, unit: Unit, reason: string): void {
     unit.watch.failed();
     if (!this.#schedule.failed(task.device, this.#context.clock.monotonicMs())) return;
-    const { state, reason: busReason } = this.#line.connection;
+    const { state, reason: busReason } = this.snapshot();
     unit.watch.offline(
       reason,
       state === 'down' && busReason !== undefined ? `bus down: ${busReason}` : reason,
     );
   }
 
-  #up(): void {
-    this.#schedule.askNow(this.#context.clock.monotonicMs());
-    this.#loop.wake();
+  get #isUp(): boolean {
+    return this.#lines.some((line) => line.isUp);
   }
 
-  #unit(device: string, points: readonly ModbusPoint[], asker: Asker): Unit {
-    const context = this.#context;
-    const nowMs = context.clock.monotonicMs();
-    const watch = new DeviceWatch(
-      device,
-      points.map((point) => point.name),
-      context,
-    );
-    const reader = new UnitReader({
-      points,
-      asker,
-      holes: new Holes(context.keyValue, `modbus/${context.bus}/${device}/cuts`, nowMs),
-      watch,
-      clock: context.clock,
-      retries: this.#config.retries,
-      offlineAfter: this.#config.offline_after,
-      retryMaxMs: this.#config.retry_max,
+  /** Resolves once it is known whether the bus can be used: one line is enough. */
+  async #settled(): Promise<void> {
+    while (!this.#isUp && !this.#stopped) {
+      const connecting = this.#lines.filter((line) => line.connection.state === 'connecting');
+      if (connecting.length === 0) return;
+      await Promise.race(connecting.map((line) => line.connection.settled()));
+    }
+  }
+
+  #line(settings: LineSettings, index: number): Line {
+    const { bus, clock, log, random } = this.#context;
+    // A device may take fewer connections than `concurrency` says; the first one tells of the bus.
+    const tell = log.debug.bind(log);
+    const quiet = { error: log.error.bind(log), warn: tell, info: tell, debug: tell };
+    const around = { bus, clock, log: index === 0 ? log : quiet, random, tap: this.#tap };
+    return new Line(settings, around, this.#meter, (isUp) => {
+      const wasDown = !this.#lines.some((line, other) => other !== index && line.isUp);
+      if (isUp && wasDown) this.#schedule.askNow(clock.monotonicMs());
+      this.#gate.grant();
+      if (isUp) this.#loop.wake();
     });
-    return { watch, reader };
   }
-}
 
-export function lineSettings(config: ModbusConfig, random: () => number): LineSettings {
-  if (config.driver === 'modbus-tcp') {
-    return {
-      open: tcpStream(config.host, config.port),
-      exchange: () => new TcpExchange(config.timeout, Math.floor(random() * 0x1_0000)),
-      silencesMax: TCP_SILENCES_MAX,
-    };
+  #addUnits(): void {
+    const { bus, clock, devices, keyValue } = this.#context;
+    const limits = new Map<number, PlanLimits[]>();
+    for (const { unit = UNIT_DEFAULT, ...config } of devices.values()) {
+      limits.set(unit, [...(limits.get(unit) ?? []), limitsOf(config)]);
+    }
+    for (const [device, config] of devices) {
+      const number = config.unit ?? UNIT_DEFAULT;
+      const points = modbusPoints(device, config);
+      const asker = this.#asker(number, limits.get(number) ?? [], config.frame_gap);
+      const watch = new DeviceWatch(
+        device,
+        points.map((point) => point.name),
+        this.#context,
+      );
+      const reader = new UnitReader({
+        points,
+        asker,
+        holes: new Holes(keyValue, `modbus/${bus}/${device}/cuts`, clock.monotonicMs()),
+        watch,
+        clock,
+        limits: limitsOf(config),
+        retries: this.#config.retries,
+        offlineAfter: this.#config.offline_after,
+        retryMaxMs: this.#config.retry_max,
+      });
+      const writer = new UnitWriter({ device, points, asker, retries: this.#config.retries });
+      const unit = { number, points, watch, reader, writer };
+      if (this.#isBroadcast(unit) && points.some((point) => point.config.writable !== true)) {
+        throw new GodwitError(
+          'CONFIG',
+          `devices.${device}.unit is 0, the broadcast address: no unit answers it`,
+          {
+            device,
+          },
+        );
+      }
+      this.#units.set(device, unit);
+    }
   }
-  const characterMs = msPerCharacter(config);
-  return {
-    open: serialStream({
-      path: config.path,
-      baudRate: config.baud_rate,
-      parity: config.parity,
-      dataBits: config.data_bits,
-      stopBits: config.stop_bits,
-    }),
-    exchange: (nowMs) => {
-      const times = {
-        timeoutMs: config.timeout,
-        gapMs: config.frame_gap ?? frameGapMs(config),
-        characterMs,
-      };
-      return new RtuExchange(times, nowMs + Math.min(config.timeout, SETTLE_MS_MAX));
-    },
-    silencesMax: SERIAL_SILENCES_MAX,
-  };
-}
 
-/** 3.5 characters; above 19200 baud the specification fixes 1.75 ms. */
-export function frameGapMs(config: RtuConfig): number {
-  return config.baud_rate > 19_200 ? 1.75 : 3.5 * msPerCharacter(config);
-}
+  /** Two devices may be two views of one unit: what was asked for one may be answered to the other. */
+  #asker(unit: number, limits: readonly PlanLimits[], gapMs = 0): Asker {
+    const known = this.#askers.get(unit);
+    if (known !== undefined) return known;
+    const asker = new Asker({
+      unit,
+      gate: this.#gate,
+      clock: this.#context.clock,
+      tellsApart: this.#config.driver === 'modbus-tcp',
+      limits: strictest(limits),
+      gapMs,
+    });
+    this.#askers.set(unit, asker);
+    return asker;
+  }
 
-/** A start bit, the data, parity where there is one, the stop bits. */
-function msPerCharacter(config: RtuConfig): number {
-  const bits = 1 + config.data_bits + (config.parity === 'none' ? 0 : 1) + config.stop_bits;
-  return (bits * 1000) / config.baud_rate;
+  #isBroadcast({ number }: Pick<Unit, 'number'>): boolean {
+    return number === BROADCAST && this.#config.driver !== 'modbus-tcp';
+  }
 }

@@ -7,17 +7,21 @@
  * Input while nothing is asked is thrown away by `received`. `readyAtMs` is when the next request may go out.
  */
 
-import type { ReadRange } from './pdu.js';
+import type { Question } from './pdu.js';
 
 export interface Request {
   readonly unit: number;
-  readonly range: ReadRange;
+  readonly question: Question;
+  /** This device wants to be left alone for so long before it is asked. */
+  readonly gapMs?: number;
 }
 
 export type Outcome =
   /** The answer to this request as far as its frame can tell: data of the right length. */
   | { readonly kind: 'data'; readonly bytes: Uint8Array }
   | { readonly kind: 'exception'; readonly code: number }
+  /** A broadcast: nobody answers, and all have had the time to obey. */
+  | { readonly kind: 'sent' }
   /** No answer within the time; `why` is `timeout`, or `corrupt reply` where something came that is none. */
   | { readonly kind: 'silent'; readonly why: string }
   /** The stream can no longer be trusted: close it. */
@@ -29,6 +33,8 @@ export interface Exchange {
   readonly readyAtMs: number;
   /** Infinity while nothing is asked. */
   readonly deadlineMs: number;
+  /** Requests that came back before their reply: an adapter that hears itself. */
+  readonly echoes: number;
   begin(request: Request, nowMs: number): Uint8Array;
   /** After an Outcome, to be called once more with nothing: bytes after the answer may show a broken stream. */
   received(bytes: Uint8Array, nowMs: number): Outcome | undefined;

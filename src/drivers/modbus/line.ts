@@ -4,9 +4,10 @@
  */
 
 import type { Clock, Timer } from '../../core/clock.js';
-import type { BusSnapshot } from '../../core/snapshot.js';
 import type { OpenStream } from '../byte-stream.js';
 import { Connection, type ConnectionSurroundings } from '../connection.js';
+import type { Wire } from './asker.js';
+import type { BusMeter } from './bus-meter.js';
 import type { Exchange, Outcome, Request } from './exchange.js';
 
 const NOTHING = new Uint8Array(0);
@@ -15,36 +16,63 @@ export interface LineSettings {
   readonly open: OpenStream;
   /** A new one for each opening: what an earlier stream left behind must not matter. */
   readonly exchange: (nowMs: number) => Exchange;
+  /** Pause after opening. */
+  readonly connectDelayMs: number;
   /** So many requests in a row without any answer: the connection may be half open, the adapter stuck. */
   readonly silencesMax: number;
 }
 
-export class Line {
+export class Line implements Wire {
   readonly connection: Connection;
   requests = 0;
   timeouts = 0;
   errors = 0;
+  readonly #meter: BusMeter;
   readonly #settings: LineSettings;
   readonly #around: ConnectionSurroundings;
   readonly #clock: Clock;
-  readonly #onUp: () => void;
+  readonly #onChange: (isUp: boolean) => void;
   #exchange: Exchange;
   #timer: Timer | undefined;
   #silences = 0;
+  #echoes = 0;
+  /** Not before this, after opening. */
+  #readyAtMs = 0;
+  /** The end of the last request. */
+  #restedAtMs = 0;
+  #begunAtMs: number | undefined;
   /** Ends the wait for the wire, or for the answer. */
   #end: ((outcome: Outcome) => void) | undefined;
 
-  constructor(settings: LineSettings, around: ConnectionSurroundings, onUp: () => void) {
+  /** `onChange`: it came up or went down. */
+  constructor(
+    settings: LineSettings,
+    around: ConnectionSurroundings,
+    meter: BusMeter,
+    onChange: (isUp: boolean) => void,
+  ) {
     this.#settings = settings;
     this.#around = around;
     this.#clock = around.clock;
-    this.#onUp = onUp;
+    this.#meter = meter;
+    this.#onChange = onChange;
     this.#exchange = settings.exchange(around.clock.monotonicMs());
     this.connection = new Connection(settings.open, around, {
       onUp: () => this.#opened(),
       onBytes: (bytes) => this.#received(bytes),
-      onLost: (why) => this.#finish({ kind: 'broken', why }),
+      onLost: (why) => {
+        this.#finish({ kind: 'broken', why });
+        this.#onChange(false);
+      },
     });
+  }
+
+  get isUp(): boolean {
+    return this.connection.state === 'up';
+  }
+
+  get echoes(): number {
+    return this.#echoes + this.#exchange.echoes;
   }
 
   start(): void {
@@ -59,7 +87,7 @@ export class Line {
   /** One at a time: the caller waits for the outcome before it asks again. */
   transact(request: Request): Promise<Outcome> {
     if (this.#end !== undefined) throw new Error('invariant broken: one request under way per bus');
-    if (this.connection.state !== 'up') return Promise.resolve({ kind: 'broken', why: 'bus down' });
+    if (!this.isUp) return Promise.resolve({ kind: 'broken', why: 'bus down' });
     return new Promise((resolve) => {
       this.#end = resolve;
       this.#sendWhenReady(request);
@@ -70,24 +98,27 @@ export class Line {
     this.#exchange.hold(this.#clock.monotonicMs());
   }
 
-  counts(): Pick<BusSnapshot, 'requests' | 'timeouts' | 'errors'> {
-    return { requests: this.requests, timeouts: this.timeouts, errors: this.errors };
-  }
-
   #opened(): void {
     this.#silences = 0;
-    this.#exchange = this.#settings.exchange(this.#clock.monotonicMs());
-    this.#onUp();
+    this.#echoes += this.#exchange.echoes;
+    const nowMs = this.#clock.monotonicMs();
+    this.#exchange = this.#settings.exchange(nowMs);
+    this.#restedAtMs = nowMs;
+    this.#readyAtMs = nowMs + this.#settings.connectDelayMs;
+    this.#onChange(true);
   }
 
   #sendWhenReady(request: Request): void {
     const nowMs = this.#clock.monotonicMs();
     // Input while waiting moves this on, so it is looked at again each time.
-    if (this.#exchange.readyAtMs > nowMs) {
-      this.#timer = this.#clock.at(this.#exchange.readyAtMs, () => this.#sendWhenReady(request));
+    const { readyAtMs } = this.#exchange;
+    const waitUntilMs = Math.max(readyAtMs, this.#readyAtMs, this.#restedAtMs + (request.gapMs ?? 0));
+    if (waitUntilMs > nowMs) {
+      this.#timer = this.#clock.at(waitUntilMs, () => this.#sendWhenReady(request));
       return;
     }
     this.requests += 1;
+    this.#begunAtMs = nowMs;
     const bytes = this.#exchange.begin(request, nowMs);
     this.#arm();
     this.connection.write(bytes);
@@ -116,6 +147,8 @@ export class Line {
   #settle(outcome: Outcome): void {
     const { bus, log } = this.#around;
     switch (outcome.kind) {
+      case 'sent':
+        break;
       case 'data':
       case 'exception':
         this.#silences = 0;
@@ -138,8 +171,19 @@ export class Line {
     }
   }
 
+  /** The line is taken for as long as the next request must wait for it. */
+  #rest(): void {
+    const nowMs = this.#clock.monotonicMs();
+    const begunAtMs = this.#begunAtMs;
+    if (begunAtMs === undefined) return;
+    this.#begunAtMs = undefined;
+    this.#restedAtMs = nowMs;
+    this.#meter.busy(begunAtMs, Math.max(nowMs, this.#exchange.readyAtMs));
+  }
+
   #finish(outcome: Outcome): void {
     this.#timer?.cancel();
+    this.#rest();
     const end = this.#end;
     this.#end = undefined;
     end?.(outcome);

@@ -1,22 +1,36 @@
 /**
- * Read requests and their replies, the same in every framing: pure.
+ * Requests and their replies, the same in every framing: pure.
  *
- *   request  function | address (2) | count (2)
- *   reply    function | bytes | data …          exception   function + 0x80 | code
+ *   function | what the function needs …        reply: function | data …        exception: function + 0x80 | code
+ *
+ * A Question is a request with all that can be told about its answer beforehand: how long it is and what it must
+ * repeat. Reads are here, writes in `write-pdu.ts`, identification in `identification.ts`.
  */
 
 import { isBits, type Table } from './point.js';
+
+export interface Question {
+  readonly pdu: Uint8Array;
+  /** Bytes of the answering PDU that begins so; undefined: more must come before it can be told. */
+  answerBytes(beginning: Uint8Array): number | undefined;
+  /** The longest answer there can be: decides how long to wait on a slow line. */
+  readonly answerBytesMax: number;
+  /** The answer is the request once more, so that an adapter's echo cannot be told from it. */
+  readonly repeats?: boolean;
+  /** A PDU of the right function; `wrong` where it cannot be the answer. */
+  parse(pdu: Uint8Array): Answer;
+}
+
+export type Answer =
+  | { readonly kind: 'data'; readonly bytes: Uint8Array }
+  | { readonly kind: 'exception'; readonly code: number }
+  | { readonly kind: 'wrong'; readonly why: string };
 
 export interface ReadRange {
   readonly table: Table;
   readonly start: number;
   readonly count: number;
 }
-
-export type ReadReply =
-  | { readonly kind: 'data'; readonly bytes: Uint8Array }
-  | { readonly kind: 'exception'; readonly code: number }
-  | { readonly kind: 'wrong'; readonly why: string };
 
 export const FUNCTION_CODES: { readonly [table in Table]: number } = {
   coil: 1,
@@ -25,7 +39,7 @@ export const FUNCTION_CODES: { readonly [table in Table]: number } = {
   input: 4,
 };
 
-const EXCEPTION = 0x80;
+export const EXCEPTION = 0x80;
 /** function + 0x80, code. */
 export const EXCEPTION_BYTES = 2;
 
@@ -46,8 +60,15 @@ export function exceptionName(code: number): string {
   return EXCEPTION_NAMES.get(code) ?? `exception ${code}`;
 }
 
-export function encodeRead({ table, start, count }: ReadRange): Uint8Array {
-  return Uint8Array.of(FUNCTION_CODES[table], start >> 8, start & 0xff, count >> 8, count & 0xff);
+export function readQuestion(range: ReadRange): Question {
+  const { table, start, count } = range;
+  const bytes = dataBytes(table, count);
+  return {
+    pdu: Uint8Array.of(FUNCTION_CODES[table], start >> 8, start & 0xff, count >> 8, count & 0xff),
+    answerBytes: () => 2 + bytes,
+    answerBytesMax: 2 + bytes,
+    parse: (pdu) => counted(pdu, bytes),
+  };
 }
 
 /** How many bytes of data the reply to a read carries. */
@@ -55,13 +76,16 @@ export function dataBytes(table: Table, count: number): number {
   return isBits(table) ? Math.ceil(count / 8) : count * 2;
 }
 
-/** The whole PDU of a reply with data. */
-export function replyBytes(range: ReadRange): number {
-  return 2 + dataBytes(range.table, range.count);
+/** Data behind their number of bytes, as every read has them. */
+export function counted(pdu: Uint8Array, bytes: number): Answer {
+  if (pdu[1] !== bytes || pdu.length !== 2 + bytes) {
+    return { kind: 'wrong', why: `${pdu.length - 2} bytes of data instead of ${bytes}` };
+  }
+  return { kind: 'data', bytes: pdu.subarray(2) };
 }
 
-export function parseReadReply(pdu: Uint8Array, range: ReadRange): ReadReply {
-  const asked = FUNCTION_CODES[range.table];
+export function parseAnswer(pdu: Uint8Array, question: Question): Answer {
+  const asked = question.pdu[0] ?? 0;
   const [functionCode, second] = pdu;
   if (functionCode === (asked | EXCEPTION)) {
     if (pdu.length !== EXCEPTION_BYTES || second === undefined || second === 0) {
@@ -70,9 +94,14 @@ export function parseReadReply(pdu: Uint8Array, range: ReadRange): ReadReply {
     return { kind: 'exception', code: second };
   }
   if (functionCode !== asked) return { kind: 'wrong', why: `function ${functionCode} instead of ${asked}` };
-  const expected = dataBytes(range.table, range.count);
-  if (second !== expected || pdu.length !== 2 + expected) {
-    return { kind: 'wrong', why: `${pdu.length - 2} bytes of data instead of ${expected}` };
-  }
-  return { kind: 'data', bytes: pdu.subarray(2) };
+  return question.parse(pdu);
+}
+
+/** How long the PDU is that begins so, as an answer to `question` or an exception; 0: it is neither. */
+export function answerLength(beginning: Uint8Array, question: Question): number | undefined {
+  const asked = question.pdu[0] ?? 0;
+  const [functionCode] = beginning;
+  if (functionCode === undefined) return undefined;
+  if (functionCode === (asked | EXCEPTION)) return EXCEPTION_BYTES;
+  return functionCode === asked ? question.answerBytes(beginning) : 0;
 }

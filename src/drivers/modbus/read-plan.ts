@@ -40,6 +40,32 @@ export const PLAN_LIMITS: PlanLimits = {
   gapBits: 256,
 };
 
+/** What a device's own keys make of them. */
+export function limitsOf(keys: {
+  readonly max_registers?: number | undefined;
+  readonly max_bits?: number | undefined;
+  readonly gap?: number | undefined;
+}): PlanLimits {
+  return {
+    registersMax: keys.max_registers ?? PLAN_LIMITS.registersMax,
+    bitsMax: keys.max_bits ?? PLAN_LIMITS.bitsMax,
+    gapRegisters: keys.gap ?? PLAN_LIMITS.gapRegisters,
+    gapBits: (keys.gap ?? PLAN_LIMITS.gapRegisters) * 16,
+  };
+}
+
+/** Of several views of one unit. */
+export function strictest(limits: readonly PlanLimits[]): PlanLimits {
+  const least = (of: (each: PlanLimits) => number): number =>
+    limits.reduce((least, each) => Math.min(least, of(each)), of(PLAN_LIMITS));
+  return {
+    registersMax: least((each) => each.registersMax),
+    bitsMax: least((each) => each.bitsMax),
+    gapRegisters: least((each) => each.gapRegisters),
+    gapBits: least((each) => each.gapBits),
+  };
+}
+
 export function planReads(points: readonly ModbusPoint[], cuts: readonly Cut[], limits: PlanLimits): Block[] {
   const blocks: Block[] = [];
   for (const table of ['holding', 'input', 'coil', 'discrete'] as const) {

@@ -8,7 +8,7 @@
  */
 
 import type { Exchange, Outcome, Request } from './exchange.js';
-import { encodeRead, parseReadReply } from './pdu.js';
+import { parseAnswer } from './pdu.js';
 
 const HEADER_BYTES = 7;
 /** Unit and a PDU of 253 bytes. */
@@ -58,17 +58,29 @@ export function decodeTcpFrame(bytes: Uint8Array): TcpDecoded {
 
 export class TcpExchange implements Exchange {
   readonly tellsApart = true;
-  readonly readyAtMs = 0;
+  readonly echoes = 0;
   readonly #timeoutMs: number;
+  readonly #gapMs: number;
+  #readyAtMs: number;
   readonly #givenUp = new Set<number>();
   #transaction: number;
   #asked: Request | undefined;
   #deadlineMs = Infinity;
   #input: Uint8Array = new Uint8Array(0);
 
-  constructor(timeoutMs: number, firstTransaction: number) {
-    this.#timeoutMs = timeoutMs;
+  constructor(
+    times: { readonly timeoutMs: number; readonly gapMs: number },
+    firstTransaction: number,
+    readyAtMs: number,
+  ) {
+    this.#timeoutMs = times.timeoutMs;
+    this.#gapMs = times.gapMs;
+    this.#readyAtMs = readyAtMs;
     this.#transaction = firstTransaction & 0xffff;
+  }
+
+  get readyAtMs(): number {
+    return this.#readyAtMs;
   }
 
   get deadlineMs(): number {
@@ -83,11 +95,11 @@ export class TcpExchange implements Exchange {
     return encodeTcpFrame({
       transaction: this.#transaction,
       unit: request.unit,
-      pdu: encodeRead(request.range),
+      pdu: request.question.pdu,
     });
   }
 
-  received(bytes: Uint8Array): Outcome | undefined {
+  received(bytes: Uint8Array, nowMs: number): Outcome | undefined {
     this.#input = this.#input.length === 0 ? bytes : concat(this.#input, bytes);
     for (;;) {
       const decoded = decodeTcpFrame(this.#input);
@@ -97,6 +109,7 @@ export class TcpExchange implements Exchange {
       const { frame } = decoded;
       // What follows the answer is looked at in the next call: it does not make this answer wrong.
       if (this.#asked !== undefined && frame.transaction === this.#transaction) {
+        this.#readyAtMs = nowMs + this.#gapMs;
         return this.#answer(this.#asked, frame);
       }
       if (!this.#givenUp.delete(frame.transaction)) return this.#broken('a reply that nobody asked for');
@@ -124,8 +137,8 @@ export class TcpExchange implements Exchange {
     if (frame.unit !== asked.unit) {
       return this.#broken(`a reply from unit ${frame.unit} instead of ${asked.unit}`);
     }
-    const reply = parseReadReply(frame.pdu, asked.range);
-    return reply.kind === 'wrong' ? this.#broken(`a reply with ${reply.why}`) : reply;
+    const answer = parseAnswer(frame.pdu, asked.question);
+    return answer.kind === 'wrong' ? this.#broken(`a reply with ${answer.why}`) : answer;
   }
 
   #broken(why: string): Outcome {

@@ -17,7 +17,7 @@
 
 import { dataBytes, FUNCTION_CODES, type ReadRange } from './pdu.js';
 import { ADDRESS_END, isBits } from './point.js';
-import { PLAN_LIMITS } from './read-plan.js';
+import type { PlanLimits } from './read-plan.js';
 
 export interface Attempt {
   readonly range: ReadRange;
@@ -49,6 +49,7 @@ interface Extension {
 
 export class Trail {
   readonly #tellsApart: boolean;
+  readonly #limits: PlanLimits;
   /** By shape. */
   readonly #outstanding = new Map<string, Outstanding>();
   /** Ranges that were answered with data: a late answer of theirs is no exception, and they make good marks. */
@@ -57,8 +58,9 @@ export class Trail {
   #lastShape: string | undefined;
 
   /** `tellsApart`: replies carry an identifier, so only what lies behind them (a gateway) can mix them up. */
-  constructor(tellsApart: boolean) {
+  constructor(tellsApart: boolean, limits: PlanLimits) {
     this.#tellsApart = tellsApart;
+    this.#limits = limits;
   }
 
   choose(block: ReadRange, nowMs: number): Attempt {
@@ -112,6 +114,14 @@ export class Trail {
     }
   }
 
+  /**
+   * Something else than a read was answered. A second copy of that answer has another function, so the next read
+   * needs no other shape than its own; what timed out before may still come.
+   */
+  otherAnswered(): void {
+    this.#lastShape = undefined;
+  }
+
   /** An exception came. True: it may be the answer to an earlier request, so it says nothing about this one. */
   exception(block: ReadRange, range: ReadRange, nowMs: number): boolean {
     const functionCode = FUNCTION_CODES[range.table];
@@ -143,7 +153,7 @@ export class Trail {
     for (const side of [above, below]) {
       for (let more = 1; more <= EXTENSION_MAX; more++) {
         const range = side(block, more);
-        if (!isPossible(range)) continue;
+        if (!this.#isPossible(range)) continue;
         const known = this.#extensions.get(extensionKey(block, range));
         const state = known?.state ?? 'unknown';
         if (state === 'refused' || known?.blocked === true) continue;
@@ -171,6 +181,7 @@ export class Trail {
     for (let length = 1; length <= MARK_MAX; length++) {
       const count = length * step;
       const range = { ...block, start: Math.min(block.start, ADDRESS_END - count), count };
+      if (!this.#isPossible(range)) break;
       const shape = shapeOf(range);
       if (!this.#outstanding.has(shape) && shape !== this.#lastShape && shape !== shapeOf(block))
         return range;
@@ -178,6 +189,11 @@ export class Trail {
     // All shapes are taken: the oldest is the one least likely to be answered still.
     this.#outstanding.clear();
     return { ...block, count: step };
+  }
+
+  #isPossible({ table, start, count }: ReadRange): boolean {
+    const countMax = isBits(table) ? this.#limits.bitsMax : this.#limits.registersMax;
+    return start >= 0 && start + count <= ADDRESS_END && count <= countMax;
   }
 
   #extension(block: ReadRange, range: ReadRange): Extension {
@@ -227,9 +243,4 @@ function below(block: ReadRange, more: number): ReadRange {
 
 function isExtended(block: ReadRange, range: ReadRange): boolean {
   return range.start < block.start || range.start + range.count > block.start + block.count;
-}
-
-function isPossible({ table, start, count }: ReadRange): boolean {
-  const countMax = isBits(table) ? PLAN_LIMITS.bitsMax : PLAN_LIMITS.registersMax;
-  return start >= 0 && start + count <= ADDRESS_END && count <= countMax;
 }

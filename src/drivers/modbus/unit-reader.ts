@@ -12,15 +12,16 @@
 import type { Clock } from '../../core/clock.js';
 import type { Reading } from '../../core/reading.js';
 import type { DeviceWatch } from '../device-watch.js';
+import { worth } from '../meaning.js';
+import type { RawReading } from '../raw-reading.js';
 import type { Asker } from './asker.js';
 import type { Outcome } from './exchange.js';
 import type { Holes } from './holes.js';
 import { exceptionName } from './pdu.js';
-import { type ModbusPoint, valueIn } from './point.js';
+import { type ModbusPoint, rawIn, valueIn } from './point.js';
 import { PointRest } from './point-rest.js';
-import { type Block, type Cut, divide, PLAN_LIMITS, planReads } from './read-plan.js';
+import { type Block, type Cut, divide, type PlanLimits, planReads } from './read-plan.js';
 
-const NOT_A_NUMBER = 'not a number';
 /** After so many blocks without an answer within one poll the unit is taken to have fallen silent. */
 const SILENT_BLOCKS_MAX = 2;
 
@@ -35,6 +36,7 @@ export interface UnitReaderParts {
   readonly holes: Holes;
   readonly watch: DeviceWatch;
   readonly clock: Clock;
+  readonly limits: PlanLimits;
   readonly retries: number;
   readonly offlineAfter: number;
   readonly retryMaxMs: number;
@@ -70,7 +72,7 @@ export class UnitReader {
   }
 
   async read(names: readonly string[], probe: boolean): Promise<PollResult> {
-    const { clock, holes } = this.#parts;
+    const { clock, holes, limits } = this.#parts;
     const nowMs = clock.monotonicMs();
     const points: ModbusPoint[] = [];
     for (const name of names) {
@@ -78,7 +80,7 @@ export class UnitReader {
       if (point !== undefined && (probe || this.#rest.isDue(name, nowMs))) points.push(point);
     }
     if (points.length === 0) return { kind: 'idle' };
-    const blocks = planReads(points, holes.cuts(nowMs), PLAN_LIMITS);
+    const blocks = planReads(points, holes.cuts(nowMs), limits);
     const poll: Poll = {
       readings: [],
       cuts: [],
@@ -102,9 +104,32 @@ export class UnitReader {
     return { kind: 'answered', readings: poll.readings };
   }
 
+  /** Once, for a person: nothing is learnt, nothing published. */
+  async readRaw(names: readonly string[]): Promise<RawReading[]> {
+    const { asker, clock, holes, limits, retries } = this.#parts;
+    const readings = new Map<string, RawReading>();
+    const points: ModbusPoint[] = [];
+    for (const name of names) {
+      const point = this.#byName.get(name);
+      if (point === undefined) readings.set(name, { point: name, source: '', ...bad('unknown point') });
+      else points.push(point);
+    }
+    for (const block of planReads(points, holes.cuts(clock.monotonicMs()), limits)) {
+      const outcome = await asker.read(block, { retries, urgent: true });
+      // A block that is refused as a whole says nothing about its points: each is asked alone.
+      const alone = outcome.kind === 'exception' && block.points.length > 1;
+      for (const point of block.points) {
+        const range = { table: point.table, start: point.address, count: point.width };
+        const own = alone ? await asker.read(range, { retries, urgent: true }) : outcome;
+        readings.set(point.name, rawReading(point, own, alone ? point.address : block.start));
+      }
+    }
+    return names.flatMap((name) => readings.get(name) ?? []);
+  }
+
   /** True: the whole block was given as asked. */
   async #readBlock(poll: Poll, block: Block): Promise<boolean> {
-    const outcome = await this.#parts.asker.read(block, poll.retries);
+    const outcome = await this.#parts.asker.read(block, { retries: poll.retries });
     if (outcome.kind === 'data' || outcome.kind === 'exception') {
       poll.answered = true;
       // It answers, so the rest of a probe is a poll like any other.
@@ -121,6 +146,8 @@ export class UnitReader {
       case 'broken':
         this.#silent(poll, block, outcome);
         return false;
+      case 'sent':
+        throw new Error('invariant broken: a read is answered or not');
     }
   }
 
@@ -130,7 +157,7 @@ export class UnitReader {
       const value = valueIn(point, bytes, block.start);
       this.#rest.answered(point.name);
       poll.readings.push(
-        value === undefined ? watch.bad(point.name, NOT_A_NUMBER) : watch.good(point.name, value),
+        typeof value === 'object' ? watch.bad(point.name, value.reason) : watch.good(point.name, value),
       );
     }
   }
@@ -185,6 +212,22 @@ export class UnitReader {
     }
     return mostFailures;
   }
+}
+
+function rawReading(point: ModbusPoint, outcome: Outcome, start: number): RawReading {
+  const { unit } = point.config;
+  const where = { point: point.name, source: point.source, ...(unit === undefined ? {} : { unit }) };
+  if (outcome.kind === 'exception') return { ...where, ...bad(exceptionName(outcome.code)) };
+  if (outcome.kind !== 'data')
+    return { ...where, ...bad(outcome.kind === 'sent' ? 'broadcast' : outcome.why) };
+  const raw = Uint8Array.from(rawIn(point, outcome.bytes, start));
+  const value = valueIn(point, outcome.bytes, start);
+  if (typeof value === 'object') return { ...where, ...bad(value.reason), raw };
+  return { ...where, value: worth(point.config, value), quality: 'good', raw };
+}
+
+function bad(reason: string): Pick<RawReading, 'value' | 'quality' | 'reason'> {
+  return { value: null, quality: 'bad', reason };
 }
 
 /** Keeps what was refused out of every other block, on both sides. */

@@ -34,19 +34,22 @@ devices:
     ],
     [
       on('tcp', 'unti: 1, points: {}'),
-      '4:18: devices.d.unti: found an unknown key, did you mean unit? allowed: bus, unit, poll, options, profile, only, points',
+      '4:18: devices.d.unti: found an unknown key, did you mean unit? allowed: bus, unit, address_base, max_registers, max_bits, gap, frame_gap, poll, options, profile, only, points',
     ],
     [
       on('tcp', 'unit: 256, points: {}'),
       '4:24: devices.d.unit: found 256, allowed: a whole number from 0 to 255',
     ],
     [
-      on('rtu', 'unit: 0, points: {}'),
-      '4:24: devices.d.unit: found 0, allowed on a serial bus: a whole number from 1 to 247',
+      on(
+        'rtu',
+        'unit: 0, points: { p: { register: holding/1 }, q: { register: holding/2, writable: true } }',
+      ),
+      '4:40: devices.d.points.p: found a point to read on unit 0, the broadcast address, which nobody answers; allowed: writable: true',
     ],
     [
       on('rtu', 'unit: 248, points: {}'),
-      '4:24: devices.d.unit: found 248, allowed on a serial bus: a whole number from 1 to 247',
+      '4:24: devices.d.unit: found 248, allowed on a serial bus: a whole number from 1 to 247, or 0 for broadcast',
     ],
     [
       on('sim', 'unit: 1, points: {}'),
@@ -66,15 +69,15 @@ devices:
     ],
     [
       on('tcp', 'unit: 1, points: { p: { unit: V } }'),
-      '4:40: devices.d.points.p.register: found nothing, needed: holding/N, input/N, coil/N or discrete/N with N from 0 to 65535',
+      '4:40: devices.d.points.p.register: found nothing, needed: holding/N, input/N, coil/N or discrete/N with N from 0 to 65535, or a Modicon number such as 40101 or "00001"',
     ],
     [
-      on('tcp', 'unit: 1, points: { p: { register: 40101 } }'),
-      '4:52: devices.d.points.p.register: found 40101, allowed: holding/N, input/N, coil/N or discrete/N with N from 0 to 65535',
+      on('tcp', 'unit: 1, points: { p: { register: 40000 } }'),
+      '4:52: devices.d.points.p.register: found 40000, allowed: holding/N, input/N, coil/N or discrete/N with N from 0 to 65535, or a Modicon number such as 40101 or "00001"',
     ],
     [
       on('tcp', 'unit: 1, points: { p: { register: holding/65536 } }'),
-      '4:52: devices.d.points.p.register: found holding/65536, allowed: holding/N, input/N, coil/N or discrete/N with N from 0 to 65535',
+      '4:52: devices.d.points.p.register: found holding/65536, allowed: holding/N, input/N, coil/N or discrete/N with N from 0 to 65535, or a Modicon number such as 40101 or "00001"',
     ],
     [
       on('tcp', 'unit: 1, points: { p: { register: holding/65533, type: int64 } }'),

@@ -1,15 +1,19 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { RegisterType } from '../../../../src/config/register.js';
+import { decodeBit, decodeRegisters as decodeLayout } from '../../../../src/drivers/modbus/decode.js';
 import {
-  decodeBit,
-  decodeRegisters,
   float16FromBits,
   float16ToBits,
-  type RegisterType,
   shortestFloat16,
   shortestFloat32,
-} from '../../../../src/drivers/modbus/decode.js';
+} from '../../../../src/drivers/modbus/float.js';
+import { type LayoutKeys, layoutOf } from '../../../../src/drivers/modbus/layout.js';
 import { encodeRegisters } from '../../../support/modbus-encode.js';
+
+function decodeRegisters(wire: Uint8Array, keys: LayoutKeys) {
+  return decodeLayout(wire, layoutOf(keys));
+}
 
 const order = fc.constantFrom('big' as const, 'little' as const);
 
@@ -64,7 +68,43 @@ describe('registers to values', () => {
     ['float64', '7ff0 0000 0000 0000'],
     ['float64', '7ff8 0000 0000 0001'],
   ] as const)('%s %s is no number', (type, hex) => {
-    expect(decode(hex, type)).toBeUndefined();
+    expect(decode(hex, type)).toEqual({ reason: 'not a number' });
+  });
+
+  test.each([
+    ['bcd16', '1234', 1234],
+    ['bcd32', '0012 3456', 123_456],
+  ] as const)('%s %s is %s', (type, hex, value) => {
+    expect(decode(hex, type)).toBe(value);
+  });
+
+  test('digits beyond nine are no BCD', () => {
+    expect(decode('12a4', 'bcd16')).toEqual({ reason: 'not BCD' });
+    expect(decode('1234 567f', 'bcd32')).toEqual({ reason: 'not BCD' });
+  });
+
+  test('an int8 is the byte that is named', () => {
+    expect(decodeRegisters(bytes('7f80'), { type: 'int8' })).toBe(-128);
+    expect(decodeRegisters(bytes('7f80'), { type: 'int8', byte: 'high' })).toBe(127);
+    expect(decodeRegisters(bytes('7f80'), { type: 'uint8', byte: 'low' })).toBe(128);
+  });
+
+  test('a string ends at its NUL, without its padding, in any byte order', () => {
+    const text = (hex: string, byteOrder: 'big' | 'little' = 'big', length = 6) =>
+      decodeRegisters(bytes(hex), { type: 'string', byteOrder, length });
+    expect(text('4142 4320 2020')).toBe('ABC');
+    expect(text('4142 0043 4445')).toBe('AB');
+    expect(text('4241 2043 2020', 'little')).toBe('ABC');
+    expect(text('c2b0 4300 0000')).toBe('°C');
+    expect(text('b043 0000 0000')).toBe('°C');
+    expect(text('4142 4344', 'big', 3)).toBe('ABC');
+    expect(text('0000 0000 0000')).toBe('');
+  });
+
+  test('any permutation of the bytes can be named', () => {
+    const keys = { type: 'uint64', order: 'GHEFCDAB' } as const;
+    expect(decodeRegisters(bytes('0708 0506 0304 0102'), keys)).toBe(0x0102030405060708n);
+    expect(decodeRegisters(bytes('0201 0403'), { type: 'uint32', order: 'badc' })).toBe(0x01020304);
   });
 
   test('an integer of any width and order comes back as it was encoded', () => {

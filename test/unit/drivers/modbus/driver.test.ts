@@ -3,7 +3,8 @@
 import { describe, expect, test } from 'vitest';
 import { GodwitError } from '../../../../src/core/error.js';
 import type { OpenStream } from '../../../../src/drivers/byte-stream.js';
-import { frameGapMs, lineSettings, ModbusDriver } from '../../../../src/drivers/modbus/driver.js';
+import { ModbusDriver } from '../../../../src/drivers/modbus/driver.js';
+import { frameGapMs, lineSettings } from '../../../../src/drivers/modbus/line-settings.js';
 import { decodeTcpFrame, encodeTcpFrame } from '../../../../src/drivers/modbus/tcp-frame.js';
 import { openDriver } from '../../../../src/drivers/open-driver.js';
 import { DriverBench, type MemoryKeyValue } from '../../../support/driver-bench.js';

@@ -1,7 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { encodeRtuFrame, isRtuFrame, RtuExchange } from '../../../../src/drivers/modbus/rtu-frame.js';
+import {
+  ASCII_FRAMING,
+  decodeAsciiFrame,
+  encodeAsciiFrame,
+} from '../../../../src/drivers/modbus/ascii-frame.js';
+import { readQuestion } from '../../../../src/drivers/modbus/pdu.js';
+import { encodeRtuFrame, isRtuFrame, RTU_FRAMING } from '../../../../src/drivers/modbus/rtu-frame.js';
+import { SerialExchange } from '../../../../src/drivers/modbus/serial-exchange.js';
 import { decodeTcpFrame, encodeTcpFrame, TcpExchange } from '../../../../src/drivers/modbus/tcp-frame.js';
+import { writeRegister, writeRegisters } from '../../../../src/drivers/modbus/write-pdu.js';
 
 const pdu = fc.uint8Array({ minLength: 2, maxLength: 253 });
 
@@ -9,7 +17,7 @@ function hex(text: string): Uint8Array {
   return Uint8Array.from(Buffer.from(text.replaceAll(' ', ''), 'hex'));
 }
 
-const range = { table: 'holding', start: 0, count: 2 } as const;
+const question = readQuestion({ table: 'holding', start: 0, count: 2 });
 const reply = hex('03 04 0006 0005');
 
 describe('a Modbus RTU frame', () => {
@@ -31,10 +39,10 @@ describe('a Modbus RTU frame', () => {
 });
 
 describe('an RTU exchange', () => {
-  const times = { timeoutMs: 500, gapMs: 4, characterMs: 1 };
-  const ask = (): RtuExchange => {
-    const exchange = new RtuExchange(times, 0);
-    exchange.begin({ unit: 1, range }, 0);
+  const times = { timeoutMs: 500, gapMs: 4, characterMs: 1, turnaroundMs: 80 };
+  const ask = (): SerialExchange => {
+    const exchange = new SerialExchange(RTU_FRAMING, times, 0);
+    exchange.begin({ unit: 1, question }, 0);
     return exchange;
   };
   const answer = encodeRtuFrame(1, reply);
@@ -62,16 +70,19 @@ describe('an RTU exchange', () => {
   });
 
   test('steps over the echo of its own request', () => {
-    const exchange = new RtuExchange(times, 0);
-    const sent = exchange.begin({ unit: 1, range }, 0);
+    const exchange = new SerialExchange(RTU_FRAMING, times, 0);
+    const sent = exchange.begin({ unit: 1, question }, 0);
     expect(exchange.received(sent, 1)).toBeUndefined();
     expect(exchange.received(answer, 2)).toEqual(data);
     expect(exchange.echoes).toBe(1);
   });
 
   test('does not take an echo for the answer, even where it has the form of one', () => {
-    const exchange = new RtuExchange(times, 0);
-    const sent = exchange.begin({ unit: 1, range: { table: 'coil', start: 0x0304, count: 20 } }, 0);
+    const exchange = new SerialExchange(RTU_FRAMING, times, 0);
+    const sent = exchange.begin(
+      { unit: 1, question: readQuestion({ table: 'coil', start: 0x0304, count: 20 }) },
+      0,
+    );
     expect(exchange.received(sent, 1)).toBeUndefined();
   });
 
@@ -114,6 +125,75 @@ describe('an RTU exchange', () => {
   });
 });
 
+describe('a serial exchange with writes', () => {
+  const times = { timeoutMs: 500, gapMs: 4, characterMs: 1, turnaroundMs: 80 };
+  const write = writeRegister(9, hex('00 07'));
+
+  test('takes the repetition of a write for its answer, and another value for none', () => {
+    const exchange = new SerialExchange(RTU_FRAMING, times, 0);
+    exchange.begin({ unit: 1, question: write }, 0);
+    expect(exchange.received(encodeRtuFrame(1, hex('06 0009 0008')), 5)).toBeUndefined();
+    expect(exchange.received(encodeRtuFrame(1, write.pdu), 6)).toMatchObject({ kind: 'data' });
+  });
+
+  test('an adapter that showed its echo with a read does not pass off the echo of a write as its answer', () => {
+    const exchange = new SerialExchange(RTU_FRAMING, times, 0);
+    exchange.received(exchange.begin({ unit: 1, question }, 0), 1);
+    expect(exchange.received(encodeRtuFrame(1, reply), 2)).toMatchObject({ kind: 'data' });
+    const sent = exchange.begin({ unit: 1, question: write }, 10);
+    expect(exchange.received(sent, 11)).toBeUndefined();
+    expect(exchange.received(encodeRtuFrame(1, write.pdu), 12)).toMatchObject({ kind: 'data' });
+  });
+
+  test('the answer to several registers is the head of the request', () => {
+    const exchange = new SerialExchange(RTU_FRAMING, times, 0);
+    exchange.begin({ unit: 1, question: writeRegisters(9, hex('0001 0002')) }, 0);
+    expect(exchange.received(encodeRtuFrame(1, hex('10 0009 0002')), 5)).toMatchObject({ kind: 'data' });
+  });
+
+  test('nobody answers a broadcast: it is sent once all had the time to obey', () => {
+    const exchange = new SerialExchange(RTU_FRAMING, times, 0);
+    const sent = exchange.begin({ unit: 0, question: write }, 0);
+    expect(exchange.deadlineMs).toBe(sent.length + 80);
+    expect(exchange.received(encodeRtuFrame(0, write.pdu), 5)).toBeUndefined();
+    expect(exchange.expired(88)).toEqual({ kind: 'sent' });
+    expect(exchange.readyAtMs).toBe(88);
+  });
+});
+
+describe('a Modbus ASCII frame', () => {
+  test('is that of the specification', () => {
+    expect(Buffer.from(encodeAsciiFrame(0xf7, hex('03 1389 000a'))).toString()).toBe(':F7031389000A60\r\n');
+  });
+
+  test('comes back as it was encoded, also in small letters, and with any digit changed is none', () => {
+    fc.assert(
+      fc.property(fc.nat(255), pdu, fc.nat(), fc.boolean(), (unit, bytes, at, small) => {
+        const frame = Buffer.from(encodeAsciiFrame(unit, bytes));
+        const written = small ? Buffer.from(frame.toString('latin1').toLowerCase()) : frame;
+        expect(decodeAsciiFrame(written)).toEqual(Uint8Array.of(unit, ...bytes));
+        const digit = 1 + (at % (frame.length - 3));
+        frame[digit] = frame[digit] === 0x30 ? 0x31 : 0x30;
+        expect(decodeAsciiFrame(frame)).toBeUndefined();
+      }),
+    );
+  });
+
+  test('is found behind noise and cut frames', () => {
+    const exchange = new SerialExchange(
+      ASCII_FRAMING,
+      { timeoutMs: 500, gapMs: 0, characterMs: 1, turnaroundMs: 80 },
+      0,
+    );
+    exchange.begin({ unit: 1, question }, 0);
+    expect(exchange.received(Buffer.from('x:0103:01\r\n'), 1)).toBeUndefined();
+    expect(exchange.received(encodeAsciiFrame(2, reply), 2)).toBeUndefined();
+    const answer = encodeAsciiFrame(1, reply);
+    expect(exchange.received(answer.subarray(0, 6), 3)).toBeUndefined();
+    expect(exchange.received(answer.subarray(6), 4)).toEqual({ kind: 'data', bytes: hex('0006 0005') });
+  });
+});
+
 describe('a Modbus TCP frame', () => {
   test('comes back as it was encoded, and is incomplete at every earlier byte', () => {
     fc.assert(
@@ -138,44 +218,44 @@ describe('a Modbus TCP frame', () => {
 
 describe('a TCP exchange', () => {
   const begin = (): TcpExchange => {
-    const exchange = new TcpExchange(500, 6);
-    exchange.begin({ unit: 1, range }, 0);
+    const exchange = new TcpExchange({ timeoutMs: 500, gapMs: 0 }, 6, 0);
+    exchange.begin({ unit: 1, question }, 0);
     return exchange;
   };
   const answer = (transaction: number, unit = 1): Uint8Array =>
     encodeTcpFrame({ transaction, unit, pdu: reply });
 
   test('takes the reply with its identifier and calls any other broken', () => {
-    expect(begin().received(answer(7))).toEqual({ kind: 'data', bytes: hex('0006 0005') });
-    expect(begin().received(answer(8))).toMatchObject({ kind: 'broken' });
-    expect(begin().received(answer(0))).toMatchObject({ kind: 'broken' });
+    expect(begin().received(answer(7), 1)).toEqual({ kind: 'data', bytes: hex('0006 0005') });
+    expect(begin().received(answer(8), 1)).toMatchObject({ kind: 'broken' });
+    expect(begin().received(answer(0), 1)).toMatchObject({ kind: 'broken' });
   });
 
   test('throws away the late reply to a request that was given up, once', () => {
     const exchange = begin();
     expect(exchange.expired()).toEqual({ kind: 'silent', why: 'timeout' });
-    exchange.begin({ unit: 1, range }, 600);
-    expect(exchange.received(answer(7))).toBeUndefined();
-    expect(exchange.received(answer(7))).toMatchObject({ kind: 'broken' });
+    exchange.begin({ unit: 1, question }, 600);
+    expect(exchange.received(answer(7), 1)).toBeUndefined();
+    expect(exchange.received(answer(7), 1)).toMatchObject({ kind: 'broken' });
   });
 
   test('a second reply to one request breaks the stream without spoiling the first', () => {
     const exchange = begin();
-    expect(exchange.received(Buffer.concat([answer(7), answer(7)]))).toMatchObject({ kind: 'data' });
-    expect(exchange.received(new Uint8Array(0))).toMatchObject({ kind: 'broken' });
+    expect(exchange.received(Buffer.concat([answer(7), answer(7)]), 1)).toMatchObject({ kind: 'data' });
+    expect(exchange.received(new Uint8Array(0), 1)).toMatchObject({ kind: 'broken' });
   });
 
   test('half a reply at the deadline, another unit, or another length breaks the stream', () => {
     const half = begin();
-    half.received(answer(7).subarray(0, 9));
+    half.received(answer(7).subarray(0, 9), 1);
     expect(half.expired()).toMatchObject({ kind: 'broken' });
-    expect(begin().received(answer(7, 2))).toMatchObject({ kind: 'broken' });
+    expect(begin().received(answer(7, 2), 1)).toMatchObject({ kind: 'broken' });
     const short = encodeTcpFrame({ transaction: 7, unit: 1, pdu: hex('03 02 0006') });
-    expect(begin().received(short)).toMatchObject({ kind: 'broken' });
+    expect(begin().received(short, 1)).toMatchObject({ kind: 'broken' });
   });
 
   test('the identifier wraps after 65535', () => {
-    const exchange = new TcpExchange(500, 0xffff);
-    expect(exchange.begin({ unit: 1, range }, 0).subarray(0, 2)).toEqual(hex('0000'));
+    const exchange = new TcpExchange({ timeoutMs: 500, gapMs: 0 }, 0xffff, 0);
+    expect(exchange.begin({ unit: 1, question }, 0).subarray(0, 2)).toEqual(hex('0000'));
   });
 });

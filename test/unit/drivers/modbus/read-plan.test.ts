@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { isBits, type ModbusPoint, type Table } from '../../../../src/drivers/modbus/point.js';
+import { deviceSchema } from '../../../../src/config/schema.js';
+import { isBits, type ModbusPoint, modbusPoints, type Table } from '../../../../src/drivers/modbus/point.js';
 import {
   blockOf,
   type Cut,
@@ -9,15 +10,14 @@ import {
   planReads,
 } from '../../../../src/drivers/modbus/read-plan.js';
 
+/** A point of the configuration that is as wide. */
 function point(table: Table, address: number, width = 1): ModbusPoint {
-  return {
-    name: `${table}/${address}+${width}`,
-    table,
-    address,
-    width,
-    pollMs: 1000,
-    layout: { type: 'uint16', wordOrder: 'big', byteOrder: 'big' },
-  };
+  const name = 'p';
+  const length = width === 1 ? {} : { length: width * 2 };
+  const device = { bus: 'b', points: { [name]: { register: `${table}/${address}`, ...length } } };
+  const [made] = modbusPoints('d', deviceSchema.parse(device));
+  if (made === undefined) throw new Error('a point');
+  return { ...made, name: `${table}/${address}+${width}` };
 }
 
 function spans(points: readonly ModbusPoint[], cuts: readonly Cut[] = []): string[] {

@@ -4,7 +4,8 @@ import { createServer, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { ByteStream, OpenStream } from '../../../../src/drivers/byte-stream.js';
 import type { Driver } from '../../../../src/drivers/driver.js';
-import { lineSettings, ModbusDriver } from '../../../../src/drivers/modbus/driver.js';
+import { ModbusDriver } from '../../../../src/drivers/modbus/driver.js';
+import { isModbusBus, lineSettings } from '../../../../src/drivers/modbus/line-settings.js';
 import { openDriver } from '../../../../src/drivers/open-driver.js';
 import { serialStream } from '../../../../src/drivers/serial-stream.js';
 import { DriverBench, seeded } from '../../../support/driver-bench.js';
@@ -102,7 +103,7 @@ async function runOnFakeClock(
   const bench = new DriverBench(bus(framing), devices(200), clock, seed);
   const counts = watch(bench, rogue);
   const { config } = bench.context;
-  if (config.driver !== 'modbus-tcp' && config.driver !== 'modbus-rtu') throw new Error('not a Modbus bus');
+  if (!isModbusBus(config)) throw new Error('not a Modbus bus');
   const settings = lineSettings(config, bench.context.random);
   const driver = new ModbusDriver(bench.context, config, { ...settings, open: fakeStream(rogue, clock) });
   await driver.start();
