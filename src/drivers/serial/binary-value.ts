@@ -1,7 +1,7 @@
 /** A value out of the bytes of a frame: pure. */
 import type { SerialBinaryPointConfig } from '../../config/schema.js';
 import type { Value } from '../../core/value.js';
-import { shortestFloat32 } from '../modbus/decode.js';
+import { shortestFloat32 } from '../modbus/float.js';
 
 export type BinaryRules = Pick<SerialBinaryPointConfig, 'at' | 'type' | 'byte_order' | 'length' | 'bit'>;
 
