@@ -1,4 +1,4 @@
-/** The Modbus driver against python3-pymodbus, which shares no code with it: TCP, and RTU over a pair of ptys. */
+/** The Modbus driver against python3-pymodbus, which shares no code with it: TCP, and RTU and ASCII over a pair of ptys. */
 
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Driver } from '../../src/drivers/driver.js';
@@ -32,6 +32,14 @@ async function onRtu(units: readonly number[]): Promise<{ slave: ModbusSlave; bu
   const slave = await ModbusSlave.rtu(pair.theirs, units);
   stops.push(() => slave.stop());
   return { slave, bus: { driver: 'modbus-rtu', path: pair.ours, timeout: '300ms' } };
+}
+
+async function onAscii(units: readonly number[]): Promise<{ slave: ModbusSlave; bus: object }> {
+  const pair = await SerialPair.start();
+  stops.push(() => pair.stop());
+  const slave = await ModbusSlave.ascii(pair.theirs, units);
+  stops.push(() => slave.stop());
+  return { slave, bus: { driver: 'modbus-ascii', path: pair.ours, timeout: '300ms' } };
 }
 
 const everyTable = {
@@ -71,6 +79,7 @@ const filled = {
 describe.each([
   ['TCP', onTcp],
   ['RTU', onRtu],
+  ['ASCII', onAscii],
 ])('Modbus %s against pymodbus', (_, on) => {
   test('every table, width and order arrives as it was set, and changes follow', async () => {
     const { slave, bus } = await on([1]);
@@ -119,6 +128,60 @@ describe.each([
     expect(bad).toEqual([{ bad: 'timeout' }]);
     expect(bench.sentences('warn')).toEqual(['Device stopped answering']);
     expect(bench.sentences('info')).toContain('Device answers again');
+  });
+
+  test('every way to write arrives there as it was meant, and is read back', async () => {
+    const { slave, bus } = await on([1]);
+    const writable = { writable: true };
+    const bench = new DriverBench(bus, {
+      tank: {
+        unit: 1,
+        poll: '1h',
+        points: {
+          word: { register: 'holding/10', scale: 0.1, ...writable },
+          long: { register: 'holding/12', type: 'float32', word_order: 'little', ...writable },
+          by16: { register: 'holding/14', write_function: 16, ...writable },
+          bit: { register: 'holding/15', bit: 4, ...writable },
+          by23: { register: 'holding/16', type: 'int32', write_function: 23, ...writable },
+          text: { register: 'holding/20', length: 6, ...writable },
+          coil: { register: 'coil/3', ...writable },
+          coils: { register: 'coil/4', write_function: 15, ...writable },
+          missing: { register: 'holding/10050', ...writable },
+        },
+      },
+    });
+    await slave.set('holding', 15, [0x8001]);
+    const driver = await start(bench);
+    const write = async (point: string, value: boolean | number | string): Promise<unknown> => {
+      const result = await driver.write('tank', point, value);
+      return result.ok && result.verified ? result.value : result;
+    };
+    expect(await write('word', 21.5)).toBe(21.5);
+    expect(await write('long', 0.1)).toBe(0.1);
+    expect(await write('by16', '7')).toBe(7);
+    expect(await write('bit', true)).toBe(true);
+    expect(await write('by23', -2)).toBe(-2);
+    expect(await write('text', 'pump')).toBe('pump');
+    expect(await write('coil', 'on')).toBe(true);
+    expect(await write('coils', true)).toBe(true);
+    expect(await write('missing', 1)).toMatchObject({ ok: false, fault: 'refused' });
+    expect(await slave.get('holding', 10)).toEqual([215]);
+    expect(await slave.get('holding', 12, 2)).toEqual(float32Words(0.1).reverse());
+    expect(await slave.get('holding', 14, 4)).toEqual([7, 0x8011, 0xffff, 0xfffe]);
+    expect(await slave.get('coil', 3, 2)).toEqual([1, 1]);
+  });
+
+  test('a unit identifies itself, and one that is not there is not found', async () => {
+    const { bus } = await on([1]);
+    const driver = await start(
+      new DriverBench(bus, { tank: { unit: 1, poll: '1h', points: { a: { register: 'holding/0' } } } }),
+    );
+    expect(await driver.modbus?.find(1)).toEqual({
+      unit: 1,
+      answer: 'data',
+      identification: expect.objectContaining({ vendor: 'Peer', product: 'PM', revision: '3.0' }),
+    });
+    expect(await driver.modbus?.find(9)).toBeUndefined();
   });
 
   test('a point outside the register map is bad with its reason, its neighbours are not', async () => {

@@ -38,16 +38,24 @@ export class ModbusSlave {
     return ModbusSlave.#start(['rtu', path, String(baudRate)], units);
   }
 
+  static ascii(path: string, units: readonly number[] = [1], baudRate = 9600): Promise<ModbusSlave> {
+    return ModbusSlave.#start(['ascii', path, String(baudRate)], units);
+  }
+
+  async get(kind: RegisterKind, address: number, count = 1, unit = this.#unit): Promise<number[]> {
+    return this.#command(`get ${unit} ${kind} ${address} ${count}`);
+  }
+
   /** Words for registers, 0 and 1 for bits; `unit` is the first one where it is not named. */
-  set(kind: RegisterKind, address: number, words: readonly number[], unit = this.#unit): Promise<void> {
+  set(kind: RegisterKind, address: number, words: readonly number[], unit = this.#unit): Promise<unknown> {
     return this.#command(`set ${unit} ${kind} ${address} ${words.join(' ')}`);
   }
 
-  silence(unit = this.#unit): Promise<void> {
+  silence(unit = this.#unit): Promise<unknown> {
     return this.#command(`silence ${unit}`);
   }
 
-  answer(unit = this.#unit): Promise<void> {
+  answer(unit = this.#unit): Promise<unknown> {
     return this.#command(`answer ${unit}`);
   }
 
@@ -73,10 +81,12 @@ export class ModbusSlave {
     return new ModbusSlave(child, lines, Number(value.split(' ')[1] ?? 0), units[0] ?? 1);
   }
 
-  async #command(line: string): Promise<void> {
+  async #command(line: string): Promise<number[]> {
     this.#process.stdin.write(`${line}\n`);
     const { value } = await this.#lines.next();
-    if (value !== 'OK') throw new Error(`pymodbus-slave.py, ${line}: ${value ?? 'ended'}`);
+    const [said, ...words] = String(value ?? 'ended').split(' ');
+    if (said !== 'OK') throw new Error(`pymodbus-slave.py, ${line}: ${value ?? 'ended'}`);
+    return words.map(Number);
   }
 }
 

@@ -5,6 +5,7 @@
  * Like a real device it answers in order: an answer that is late makes the following ones late.
  */
 
+import { decodeAsciiFrame, encodeAsciiFrame } from '../../src/drivers/modbus/ascii-frame.js';
 import { encodeRtuFrame, isRtuFrame } from '../../src/drivers/modbus/rtu-frame.js';
 import { decodeTcpFrame, encodeTcpFrame } from '../../src/drivers/modbus/tcp-frame.js';
 
@@ -31,7 +32,7 @@ export interface Emission {
 }
 
 export interface RogueSettings {
-  readonly framing: 'tcp' | 'rtu';
+  readonly framing: 'tcp' | 'rtu' | 'ascii';
   readonly timeoutMs: number;
   /** What to do with the next request; undefined: answer it as it should be. */
   readonly mischief: () => Mischief | undefined;
@@ -93,6 +94,14 @@ export class RogueSlave {
       if (decoded.kind !== 'frame') return undefined;
       this.#input = this.#input.subarray(decoded.bytesUsed);
       return decoded.frame;
+    }
+    if (this.#settings.framing === 'ascii') {
+      const end = this.#input.indexOf(0x0a);
+      if (end === -1) return undefined;
+      const request = decodeAsciiFrame(this.#input.subarray(0, end + 1));
+      if (request === undefined) throw new Error('the driver sent something that is no read request');
+      this.#input = this.#input.subarray(end + 1);
+      return { unit: request[0] ?? 0, transaction: 0, pdu: request.subarray(1) };
     }
     if (this.#input.length < 8) return undefined;
     const frame = this.#input.subarray(0, 8);
@@ -174,7 +183,7 @@ export class RogueSlave {
 
   #frame(unit: number, transaction: number, pdu: Uint8Array): Uint8Array {
     if (this.#settings.framing === 'tcp') return encodeTcpFrame({ transaction, unit, pdu });
-    return encodeRtuFrame(unit, pdu);
+    return this.#settings.framing === 'ascii' ? encodeAsciiFrame(unit, pdu) : encodeRtuFrame(unit, pdu);
   }
 }
 

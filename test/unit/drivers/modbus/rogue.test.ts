@@ -31,11 +31,18 @@ function devices(pollMs: number): Record<string, object> {
   };
 }
 
-function bus(framing: 'tcp' | 'rtu'): object {
+const KINDS = ['rtu', 'ascii', 'rtu-over-tcp', 'tcp'] as const;
+type Kind = (typeof KINDS)[number];
+
+function framingOf(kind: Kind): 'tcp' | 'rtu' | 'ascii' {
+  return kind === 'rtu-over-tcp' ? 'rtu' : kind;
+}
+
+function bus(kind: Kind): object {
   const times = { timeout: `${TIMEOUT_MS}ms`, retry_max: '100ms' };
-  return framing === 'tcp'
-    ? { driver: 'modbus-tcp', host: '127.0.0.1', ...times }
-    : { driver: 'modbus-rtu', path: '/dev/null', baud_rate: 115_200, ...times };
+  return kind === 'tcp' || kind === 'rtu-over-tcp'
+    ? { driver: `modbus-${kind}`, host: '127.0.0.1', ...times }
+    : { driver: `modbus-${kind}`, path: '/dev/null', baud_rate: 115_200, ...times };
 }
 
 /** Every good reading is checked as it arrives, since later requests make it old. */
@@ -78,7 +85,7 @@ function fakeStream(rogue: RogueSlave, clock: FakeClock): OpenStream {
 }
 
 async function runOnFakeClock(
-  framing: 'tcp' | 'rtu',
+  kind: Kind,
   seed: number,
   mischiefs: readonly Mischief[],
   strictMap: boolean,
@@ -86,7 +93,7 @@ async function runOnFakeClock(
   const clock = new FakeClock();
   const random = seeded(seed);
   const rogue = new RogueSlave({
-    framing,
+    framing: framingOf(kind),
     timeoutMs: TIMEOUT_MS,
     random,
     mischief: () => (random() < 0.35 ? mischiefs[Math.floor(random() * mischiefs.length)] : undefined),
@@ -100,7 +107,7 @@ async function runOnFakeClock(
         ].some(([from = 0, to = 0]) => start >= from && start + count <= to),
     }),
   });
-  const bench = new DriverBench(bus(framing), devices(200), clock, seed);
+  const bench = new DriverBench(bus(kind), devices(200), clock, seed);
   const counts = watch(bench, rogue);
   const { config } = bench.context;
   if (!isModbusBus(config)) throw new Error('not a Modbus bus');
@@ -112,22 +119,22 @@ async function runOnFakeClock(
   return { ...counts, rogue, bench };
 }
 
-describe.each(['rtu', 'tcp'] as const)('%s, on the fake clock', (framing) => {
+describe.each(KINDS)('%s, on the fake clock', (kind) => {
   test.each([1, 2, 3, 4, 5, 6, 7, 8])('all mischiefs at random, seed %i', async (seed) => {
-    const { right, wrong } = await runOnFakeClock(framing, seed, MISCHIEFS, false);
+    const { right, wrong } = await runOnFakeClock(kind, seed, MISCHIEFS, false);
     expect(wrong).toEqual([]);
     expect(right).toBeGreaterThan(50);
   });
 
   test.each(MISCHIEFS)('%s, now and then', async (mischief) => {
-    const { right, wrong } = await runOnFakeClock(framing, 99, [mischief], false);
+    const { right, wrong } = await runOnFakeClock(kind, 99, [mischief], false);
     expect(wrong).toEqual([]);
     expect(right).toBeGreaterThan(50);
   });
 
   test('a device that refuses any register beyond its points is no less safe', async () => {
     for (const seed of [11, 12, 13, 14, 15, 16, 17, 18]) {
-      const { right, wrong } = await runOnFakeClock(framing, seed, MISCHIEFS, true);
+      const { right, wrong } = await runOnFakeClock(kind, seed, MISCHIEFS, true);
       expect(wrong).toEqual([]);
       expect(right).toBeGreaterThan(50);
     }
@@ -140,11 +147,11 @@ afterEach(async () => {
   for (const stop of stops.splice(0).reverse()) await stop();
 });
 
-function realRogue(framing: 'tcp' | 'rtu'): RogueSlave {
+function realRogue(kind: Kind): RogueSlave {
   const random = seeded(5);
   let turn = 0;
   return new RogueSlave({
-    framing,
+    framing: framingOf(kind),
     timeoutMs: TIMEOUT_MS,
     random,
     // Each in its turn, with two right answers between.
@@ -176,8 +183,8 @@ async function runForReal(rogue: RogueSlave, busConfig: object): Promise<void> {
   expect(counts.wrong).toEqual([]);
 }
 
-test('over a real TCP socket every reading is right or marked bad', async () => {
-  const rogue = realRogue('tcp');
+test.each(['tcp', 'rtu-over-tcp'] as const)('over a real TCP socket every reading is right or marked bad: %s', async (kind) => {
+  const rogue = realRogue(kind);
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     sockets.add(socket);
@@ -200,13 +207,13 @@ test('over a real TCP socket every reading is right or marked bad', async () => 
       resolve(typeof address === 'object' && address !== null ? address.port : 0);
     });
   });
-  await runForReal(rogue, { driver: 'modbus-tcp', host: '127.0.0.1', port });
+  await runForReal(rogue, { driver: `modbus-${kind}`, host: '127.0.0.1', port });
 });
 
-test('over a real serial line every reading is right or marked bad', async () => {
+test.each(['rtu', 'ascii'] as const)('over a real serial line every reading is right or marked bad: %s', async (kind) => {
   const pair = await SerialPair.start();
   stops.push(() => pair.stop());
-  const rogue = realRogue('rtu');
+  const rogue = realRogue(kind);
   let send = (_: Uint8Array): void => undefined;
   const receive = serve(rogue, (bytes) => send(bytes));
   const open = serialStream({
@@ -219,5 +226,5 @@ test('over a real serial line every reading is right or marked bad', async () =>
   const stream = await open({ onBytes: receive, onClosed: () => undefined }, new AbortController().signal);
   send = (bytes) => stream.write(bytes);
   stops.push(() => stream.close());
-  await runForReal(rogue, { driver: 'modbus-rtu', path: pair.ours, baud_rate: 115_200 });
+  await runForReal(rogue, { driver: `modbus-${kind}`, path: pair.ours, baud_rate: 115_200 });
 });
