@@ -6,7 +6,7 @@
 import { execFile } from 'node:child_process';
 import { createServer } from 'node:net';
 import { promisify } from 'node:util';
-import ModbusRTU from 'modbus-serial';
+import modbusSerial from 'modbus-serial';
 import { afterEach, describe, expect, test } from 'vitest';
 import { serialStream } from '../../src/drivers/serial-stream.js';
 import { SerialPair } from '../support/serial-pair.js';
@@ -63,7 +63,10 @@ describe.each(['tcp', 'rtu'] as const)('mbpoll over %s', (framing) => {
   test('reads and writes every table', async () => {
     const slave = new SimulatedSlave(framing);
     const { holding, input, coils, discretes } = slave.unit();
-    const where = framing === 'tcp' ? ['-m', 'tcp', '-p', String(await onTcp(slave)), '127.0.0.1'] : ['-m', 'rtu', '-b', '9600', '-P', 'none', await onSerial(slave)];
+    const where =
+      framing === 'tcp'
+        ? ['-m', 'tcp', '-p', String(await onTcp(slave)), '127.0.0.1']
+        : ['-m', 'rtu', '-b', '9600', '-P', 'none', await onSerial(slave)];
     holding.set([11, 22, 33], 100);
     input[7] = 44;
     coils[3] = 1;
@@ -84,7 +87,7 @@ describe.each(['tcp', 'rtu'] as const)('mbpoll over %s', (framing) => {
 
 test('modbus-serial reads, writes, masks and identifies over TCP', async () => {
   const slave = new SimulatedSlave('tcp');
-  const client = new ModbusRTU();
+  const client = new modbusSerial.default();
   stops.push(() => new Promise<void>((resolve) => client.close(() => resolve())));
   await client.connectTCP('127.0.0.1', { port: await onTcp(slave) });
   client.setID(1);
@@ -96,5 +99,5 @@ test('modbus-serial reads, writes, masks and identifies over TCP', async () => {
   expect([...slave.unit().holding.subarray(5, 7)]).toEqual([0x00f0, 8]);
   await expect(client.readHoldingRegisters(5, 126)).rejects.toMatchObject({ modbusCode: 3 });
   const { data } = await client.readDeviceIdentification(1, 0);
-  expect(data).toEqual(['godwit', 'slave', '1.0']);
+  expect(data).toMatchObject({ 0: 'godwit', 1: 'slave', 2: '1.0' });
 });

@@ -35,6 +35,7 @@ export class Line implements Wire {
   #exchange: Exchange;
   #timer: Timer | undefined;
   #silences = 0;
+  #stopped = false;
   #echoes = 0;
   /** Not before this, after opening. */
   #readyAtMs = 0;
@@ -80,14 +81,17 @@ export class Line implements Wire {
   }
 
   stop(): void {
+    this.#stopped = true;
     this.connection.stop();
     this.#finish({ kind: 'broken', why: 'stopped' });
   }
 
   /** One at a time: the caller waits for the outcome before it asks again. */
-  transact(request: Request): Promise<Outcome> {
-    if (this.#end !== undefined) throw new Error('invariant broken: one request under way per bus');
-    if (!this.isUp) return Promise.resolve({ kind: 'broken', why: 'bus down' });
+  async transact(request: Request): Promise<Outcome> {
+    // Closed because nobody answered on it, or just begun: the request is for the connection that is being opened.
+    if (this.connection.state === 'connecting') await this.connection.settled();
+    if (this.#end !== undefined) throw new Error('invariant broken: one request under way per line');
+    if (!this.isUp) return { kind: 'broken', why: this.#stopped ? 'stopped' : 'bus down' };
     return new Promise((resolve) => {
       this.#end = resolve;
       this.#sendWhenReady(request);

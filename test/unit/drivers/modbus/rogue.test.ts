@@ -183,48 +183,54 @@ async function runForReal(rogue: RogueSlave, busConfig: object): Promise<void> {
   expect(counts.wrong).toEqual([]);
 }
 
-test.each(['tcp', 'rtu-over-tcp'] as const)('over a real TCP socket every reading is right or marked bad: %s', async (kind) => {
-  const rogue = realRogue(kind);
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    sockets.add(socket);
-    rogue.reset();
-    socket.on('error', () => undefined);
-    socket.on(
-      'data',
-      serve(rogue, (bytes) => {
-        if (!socket.destroyed) socket.write(bytes);
-      }),
-    );
-  });
-  stops.push(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  const port = await new Promise<number>((resolve) => {
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      resolve(typeof address === 'object' && address !== null ? address.port : 0);
+test.each(['tcp', 'rtu-over-tcp'] as const)(
+  'over a real TCP socket every reading is right or marked bad: %s',
+  async (kind) => {
+    const rogue = realRogue(kind);
+    const sockets = new Set<Socket>();
+    const server = createServer((socket) => {
+      sockets.add(socket);
+      rogue.reset();
+      socket.on('error', () => undefined);
+      socket.on(
+        'data',
+        serve(rogue, (bytes) => {
+          if (!socket.destroyed) socket.write(bytes);
+        }),
+      );
     });
-  });
-  await runForReal(rogue, { driver: `modbus-${kind}`, host: '127.0.0.1', port });
-});
+    stops.push(() => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+    });
+    const port = await new Promise<number>((resolve) => {
+      server.listen(0, '127.0.0.1', () => {
+        const address = server.address();
+        resolve(typeof address === 'object' && address !== null ? address.port : 0);
+      });
+    });
+    await runForReal(rogue, { driver: `modbus-${kind}`, host: '127.0.0.1', port });
+  },
+);
 
-test.each(['rtu', 'ascii'] as const)('over a real serial line every reading is right or marked bad: %s', async (kind) => {
-  const pair = await SerialPair.start();
-  stops.push(() => pair.stop());
-  const rogue = realRogue(kind);
-  let send = (_: Uint8Array): void => undefined;
-  const receive = serve(rogue, (bytes) => send(bytes));
-  const open = serialStream({
-    path: pair.theirs,
-    baudRate: 115_200,
-    parity: 'none',
-    dataBits: 8,
-    stopBits: 1,
-  });
-  const stream = await open({ onBytes: receive, onClosed: () => undefined }, new AbortController().signal);
-  send = (bytes) => stream.write(bytes);
-  stops.push(() => stream.close());
-  await runForReal(rogue, { driver: `modbus-${kind}`, path: pair.ours, baud_rate: 115_200 });
-});
+test.each(['rtu', 'ascii'] as const)(
+  'over a real serial line every reading is right or marked bad: %s',
+  async (kind) => {
+    const pair = await SerialPair.start();
+    stops.push(() => pair.stop());
+    const rogue = realRogue(kind);
+    let send = (_: Uint8Array): void => undefined;
+    const receive = serve(rogue, (bytes) => send(bytes));
+    const open = serialStream({
+      path: pair.theirs,
+      baudRate: 115_200,
+      parity: 'none',
+      dataBits: 8,
+      stopBits: 1,
+    });
+    const stream = await open({ onBytes: receive, onClosed: () => undefined }, new AbortController().signal);
+    send = (bytes) => stream.write(bytes);
+    stops.push(() => stream.close());
+    await runForReal(rogue, { driver: `modbus-${kind}`, path: pair.ours, baud_rate: 115_200 });
+  },
+);
