@@ -69,7 +69,16 @@ export function buildParts(options: BridgeOptions, events: BridgeEvents): Bridge
     newestSent: new NewestSent(storage.keyValue(`bridge/${name}/newest`)),
   });
   const incoming = new Incoming(state.received, { publish: options.publish, send, wake, clock });
-  const saver = new Saver(storage, name, session, () => incoming.received, clock, wake);
+  const saver = new Saver(
+    storage,
+    name,
+    session,
+    () => incoming.received,
+    (progress) => replay?.saved(progress),
+    clock,
+    wake,
+  );
+  const replay = options.replays && replayOf(options, options.replays, session, wake);
   const feeds = new Feeds({
     ...{ storage, bridge: name, session, uses },
     arrived: wake,
@@ -120,16 +129,16 @@ export function buildParts(options: BridgeOptions, events: BridgeEvents): Bridge
     events,
   );
   return {
-    ...{ clientId, session, incoming, saver, feeds, control, link, settling },
+    ...{ clientId, session, incoming, saver, feeds, control, link, settling, replay },
     pacing: new Pacing({ bridge: name, session, door: storage.keyValue(`bridge/${name}/window`), log }),
     watch: new AcknowledgementWatch({ session, limitMs: config.ack_timeout, clock, late: events.late }),
     quota: new QuotaPause(clock, () => {
       session.retry();
       feeds.start();
+      replay?.restart();
       wake();
     }),
     rate: new Rate(storage.ledger(name).delivered, clock.monotonicMs()),
-    replay: options.replays && replayOf(options, options.replays, session, wake),
     stopListening: storage.onCommitted((head) => feeds.grown(head)),
   };
 }
@@ -207,8 +216,6 @@ function replayOf(
         const route = storage.route(id);
         return route?.bridge === name && session.isPending(route.lane, offset);
       }),
-    takeIdentifier: () => session.takeControl(),
-    freeIdentifier: (packetIdentifier) => session.freeControl(packetIdentifier),
-    ...{ wake, clock, log },
+    ...{ session, wake, clock, log },
   });
 }

@@ -12,7 +12,7 @@
  * says that it is; many messages share one. All else is told to the disk later, in passing: forgetting it
  * costs a repetition at QoS 1 and nothing at QoS 2.
  *
- * There are four Streams with their own cursors (stream.ts) that share the window (send-window.ts) and the identifiers
+ * There are five Streams with their own cursors (stream.ts) that share the window (send-window.ts) and the identifiers
  * (exchanges.ts). Entries stand in an OpenRing each, in the order of the journal.
  *
  * After a lost connection the content of what is open is not kept but read from the journal again, as after a
@@ -33,8 +33,18 @@ import { NewestSent } from './newest-sent.js';
 import { ACKNOWLEDGED, AGAIN, DONE, type OpenRing, RELEASED, SENT, WAITING } from './open-ring.js';
 import { SendWindow, type Shares } from './send-window.js';
 import { SessionIdentity } from './session-identity.js';
-import { HIGH, HISTORY, LANE_OF, LIVE, NORMAL, STREAMS, type Stream, type StreamId } from './stream.js';
-import { type LostRecord, Tally } from './tally.js';
+import {
+  HIGH,
+  HISTORY,
+  LANE_OF,
+  LIVE,
+  NORMAL,
+  REPLAY,
+  STREAMS,
+  type Stream,
+  type StreamId,
+} from './stream.js';
+import { type LostRecord, type Replayed, Tally } from './tally.js';
 import { type Limits, NO_LIMITS, type Wire } from './wire.js';
 
 /** Handed to storage by the shell; `committed` gets it back. */
@@ -42,6 +52,8 @@ export interface Save {
   readonly bytes: Uint8Array;
   readonly delivered: number;
   readonly lost: readonly LostRecord[];
+  /** Of the replay `job`, which needs Records from `next` on. */
+  readonly replayed: Replayed & { readonly job: string; readonly next: number };
   readonly lanes: readonly { readonly lane: Lane; readonly needs: LaneNeeds }[];
   /** There is no connection: what was read is read again before it is sent. */
   readonly idle: boolean;
@@ -80,6 +92,8 @@ export class BridgeSession {
   readonly #history: HistoryLane;
   readonly #identity: SessionIdentity;
   readonly #tally = new Tally();
+  /** The job that the stream `replay` is of. */
+  #replayJob: string;
   #paused = false;
   #acknowledgements = 0;
   /** PUBREC was there; the release is not durable yet. */
@@ -94,6 +108,7 @@ export class BridgeSession {
     const [, , live, history] = this.#streams;
     this.#history = new HistoryLane(live, history, state.gaps, all.historyOrder, all.newestSent);
     this.#identity = new SessionIdentity(state);
+    this.#replayJob = state.replay;
   }
 
   /** Whether this server has the session that the state belongs to; if not, Clean Start, lest a stranger's be inherited. */
@@ -118,7 +133,7 @@ export class BridgeSession {
     return this.#identity.doubtful;
   }
 
-  /** Open: an identifier is assigned and the exchange is not complete. */
+  /** Open: an identifier is assigned and the exchange is not complete; a replay's do not count. */
   get inFlight(): number {
     return this.#exchanges.count;
   }
@@ -154,7 +169,7 @@ export class BridgeSession {
     if (entry === undefined) return;
     const { ring, at, stream } = entry;
     if (ring.qos[at] === 2) {
-      this.#tally.lose(ring, at, 'refused');
+      this.#tally.lose(stream, at, 'refused');
       this.#acknowledge(ring, at);
     } else {
       this.#complete(stream, at, 'refused');
@@ -166,14 +181,39 @@ export class BridgeSession {
     this.#window.narrow(most, mostQoS2);
   }
 
-  /** Keeps so much of the window free. */
+  /** Keeps so much of the window free for a replay. */
   reserve(count: number): void {
     this.#window.reserve(count);
   }
 
-  /** Whether the server takes one more beside what is under way; not while a message is suspected. */
-  hasRoomBeside(others: number): boolean {
-    return this.#window.hasRoomBeside(others);
+  /** The job of which the stream `replay` is; `isOpen`: something of it is under way, or not saved. */
+  get replay(): {
+    readonly job: string;
+    readonly isOpen: boolean;
+    readonly isFilled: boolean;
+    readonly next: number;
+  } {
+    const { isFilled, ring, next } = this.#streams[REPLAY];
+    return { job: this.#replayJob, isOpen: !ring.isEmpty || this.#tally.hasReplayed, isFilled, next };
+  }
+
+  /** Another job, once nothing is open of the one before. */
+  beginReplay(job: string, next: number): void {
+    const stream = this.#streams[REPLAY];
+    invariant(!this.replay.isOpen, 'jobs go one after the other');
+    this.#replayJob = job;
+    stream.next = next;
+    this.#tally.soon();
+  }
+
+  /** What is open of a replay cannot be read again. */
+  giveUpReplay(): void {
+    this.#missing(this.#streams[REPLAY], Infinity);
+  }
+
+  /** How far the replay has come is to be saved, though nothing of it was sent. */
+  replayMoved(): void {
+    this.#tally.soon();
   }
 
   /** Whether a Record of this lane is still to be delivered. */
@@ -400,6 +440,7 @@ export class BridgeSession {
     const streams = this.#exchanges.saved;
     const heldOf = (id: StreamId): number[] => (streams[id]?.open ?? []).map(({ offset }) => offset);
     const { saved, generation } = this.#identity;
+    const { delivered, lost, replayed } = this.#tally.take();
     const save: Save = {
       bytes: encodeState({
         ...saved,
@@ -407,9 +448,12 @@ export class BridgeSession {
         streams,
         historyUntil: this.#streams[HISTORY].until,
         gaps: this.#history.gaps,
+        replay: this.#replayJob,
         received,
       }),
-      ...this.#tally.take(),
+      delivered,
+      lost,
+      replayed: { ...replayed, job: this.#replayJob, next: this.#streams[REPLAY].cursor },
       lanes: [
         ...([HIGH, NORMAL] as const).map((id) => ({
           lane: LANE_OF[id] as Lane,
@@ -491,6 +535,7 @@ export class BridgeSession {
       ring.toFill += 1;
       const phase = ring.phase[at];
       if ((phase !== WAITING && phase !== AGAIN) || ring.record[at] !== undefined) continue;
+      if (stream.id === REPLAY) this.#tally.lose(stream, at, 'expired');
       ring.credit[at] = 0;
       // The server may hold the identifier of one that was sent: only PUBREL frees it for sure.
       if (phase === AGAIN && ring.qos[at] === 2) this.#acknowledge(ring, at);
@@ -506,8 +551,9 @@ export class BridgeSession {
     if (record === undefined || route === undefined) return false;
     if (!this.#window.letsOut(qos) || (qos === 2 && index >= ring.committedTail)) return false;
     const again = phase === AGAIN;
-    const late = this.#history.isLate(stream, record);
-    const written = wire.publish(record, route, qos, ring.identifier[at] as number, again, late);
+    const replay = stream.id === REPLAY ? this.#replayJob : undefined;
+    const late = replay !== undefined || this.#history.isLate(stream, record);
+    const written = wire.publish(record, route, qos, ring.identifier[at] as number, again, late, replay);
     ring.release(at);
     if (written === 'sent' && qos > 0) {
       ring.phase[at] = SENT;
@@ -515,7 +561,7 @@ export class BridgeSession {
     } else if (written === 'sent') {
       this.#complete(stream, at, undefined);
     } else if (again && qos === 2) {
-      this.#tally.lose(ring, at, written);
+      this.#tally.lose(stream, at, written);
       this.#acknowledge(ring, at);
     } else {
       this.#complete(stream, at, written);
@@ -531,7 +577,7 @@ export class BridgeSession {
 
   #complete(stream: Stream, at: number, lost: LostRecord['reason'] | undefined): void {
     const { ring } = stream;
-    this.#tally.ended(ring, at, lost);
+    this.#tally.ended(stream, at, lost);
     this.#window.acknowledged(ring, at);
     this.#exchanges.close(stream, at);
     this.#tally.soon();

@@ -3,13 +3,13 @@
  * ledger it moves, and at 50,000 messages a second it is rewritten often.
  *
  *   format │ server │ client id │ flags │ generation │ last identifier │
- *   4 × ( next │ open: Δoffset, identifier, QoS+phase ) │ end of the open gap │ gaps │ received
+ *   5 × ( next │ open: Δoffset, identifier, QoS+phase ) │ end of the open gap │ gaps │ replay │ received
  *
  * Numbers are LEB128. Every Record of the bridge below `next` that is not listed as open is done with, gaps excepted.
  */
 import type { QoS } from '../core/message.js';
 import type { Gap } from './gaps.js';
-import { NORMAL, STREAMS, type StreamId } from './stream.js';
+import { LANE_STREAMS, NORMAL, REPLAY, STREAMS, type StreamId } from './stream.js';
 
 export interface SavedState {
   /** Whose session this is; another server, client identifier or version means another session. '' for none yet. */
@@ -26,6 +26,8 @@ export interface SavedState {
   readonly historyUntil: number;
   /** What history has still to go through, ascending. */
   readonly gaps: readonly Gap[];
+  /** The job that the stream `replay` is of; '' for none yet. */
+  readonly replay: string;
   /** QoS 2 identifiers of the server's that were accepted here and not yet released. */
   readonly received: readonly number[];
 }
@@ -55,10 +57,12 @@ export const newState: SavedState = {
   streams: STREAMS.map((): SavedStream => ({ next: 1, open: [] })),
   historyUntil: 1,
   gaps: [],
+  replay: '',
   received: [],
 };
 
-const FORMAT = 2;
+/** 2 was without a replay. */
+const FORMAT = 3;
 /** Without flags, with one stream and no gaps. */
 const FORMAT_1 = 1;
 const PROBING = 1;
@@ -66,11 +70,13 @@ const PROBING = 1;
 export function encodeState(state: SavedState): Uint8Array {
   const server = Buffer.from(state.server);
   const clientId = Buffer.from(state.clientId);
+  const replay = Buffer.from(state.replay);
   // 10 bytes hold any number, 3 an identifier.
   const bytes = Buffer.allocUnsafe(
     100 +
       server.length +
       clientId.length +
+      replay.length +
       state.streams.reduce((bytes, { open }) => bytes + 20 + open.length * 14, 0) +
       state.gaps.length * 20 +
       state.received.length * 3,
@@ -85,11 +91,13 @@ export function encodeState(state: SavedState): Uint8Array {
     }
     bytes[at++] = rest;
   };
-  put(FORMAT);
-  for (const text of [server, clientId]) {
+  const putText = (text: Buffer): void => {
     put(text.length);
     at += text.copy(bytes, at);
-  }
+  };
+  put(FORMAT);
+  putText(server);
+  putText(clientId);
   put(state.probing ? PROBING : 0);
   put(state.generation);
   put(state.lastPacketIdentifier);
@@ -110,6 +118,7 @@ export function encodeState(state: SavedState): Uint8Array {
     put(from);
     put(to);
   }
+  putText(replay);
   put(state.received.length);
   for (const packetIdentifier of state.received) put(packetIdentifier);
   return new Uint8Array(bytes.subarray(0, at));
@@ -143,10 +152,10 @@ export function decodeState(bytes: Uint8Array): SavedState | undefined {
     return value;
   };
   const format = take();
-  if (format !== FORMAT && format !== FORMAT_1) return undefined;
+  if (format < FORMAT_1 || format > FORMAT) return undefined;
   const server = text();
   const clientId = text();
-  const flags = format === FORMAT ? take() : 0;
+  const flags = format === FORMAT_1 ? 0 : take();
   if (flags > PROBING) return undefined;
   const generation = take();
   const lastPacketIdentifier = take();
@@ -176,11 +185,13 @@ export function decodeState(bytes: Uint8Array): SavedState | undefined {
     const normal = stream();
     streams = newState.streams.map((one, id) => ((id as StreamId) === NORMAL ? normal : one));
   } else {
-    streams = STREAMS.map(stream);
+    streams = LANE_STREAMS.map(stream);
+    streams.push(format === FORMAT ? stream() : (newState.streams[REPLAY] as SavedStream));
     historyUntil = take();
     for (let left = take(); intact && left > 0; left -= 1) gaps.push([take(), take()]);
     if (gaps.some(([from, to], index) => from >= to || from < (gaps[index - 1]?.[1] ?? 0))) intact = false;
   }
+  const replay = format === FORMAT ? text() : newState.replay;
   const received: number[] = [];
   for (let left = take(); intact && left > 0; left -= 1) received.push(take());
   if (!intact || at !== source.length) return undefined;
@@ -194,6 +205,7 @@ export function decodeState(bytes: Uint8Array): SavedState | undefined {
     streams,
     historyUntil,
     gaps,
+    replay,
     received,
   };
 }

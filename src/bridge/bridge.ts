@@ -87,7 +87,7 @@ export class Bridge implements Part {
 
   /** A replay was added or cancelled. */
   replaysChanged(): void {
-    this.#parts?.replay?.changed(this.#wire !== undefined);
+    this.#parts?.replay?.changed();
   }
 
   snapshot(): BridgeSnapshot {
@@ -183,7 +183,7 @@ export class Bridge implements Part {
   }
 
   #ready(server: ServerUrl, { properties }: ConnackPacket, window: number, sessionPresent: boolean): void {
-    const { control, feeds, link, pacing, replay, session, watch } = this.#built();
+    const { control, feeds, link, pacing, replay, watch } = this.#built();
     const { client } = link;
     if (client === undefined) return;
     const { encode = encodePayload, gateway, storage } = this.#options;
@@ -197,14 +197,13 @@ export class Bridge implements Part {
         maximumPacketSize: properties?.maximumPacketSize ?? PACKET_SIZE_MAX,
         retainAvailable,
       },
-      hasRoom: () => session.hasRoomBeside(replay?.inFlight ?? 0),
     });
     pacing.connected(server.url, this.#isV5, window);
     watch.start();
     link.ready();
     control.connected({ isV5: this.#isV5, maximumQoS, retainAvailable }, sessionPresent);
     feeds.start();
-    replay?.connected(window, maximumQoS);
+    replay?.connected(window);
     this.#wake();
   }
 
@@ -226,14 +225,14 @@ export class Bridge implements Part {
   }
 
   #packet(packet: Packet): void {
-    const { control, incoming, replay, session, watch } = this.#built();
+    const { control, incoming, session, watch } = this.#built();
     switch (packet.type) {
       case 'puback': {
         const { packetIdentifier, reasonCode } = packet;
         this.#wire?.acknowledged(packetIdentifier);
         const outcome = session.puback(packetIdentifier, reasonCode);
         if (outcome !== 'unknown') this.#heard(outcome);
-        else if (replay?.puback(packetIdentifier, reasonCode) !== true) control.puback(packetIdentifier);
+        else control.puback(packetIdentifier);
         watch.heard();
         return;
       }
@@ -313,20 +312,17 @@ export class Bridge implements Part {
     if (incoming.saveNeeded && link.state !== 'stopped') saver.now(incoming.saving());
     const wire = this.#wire;
     const mayBegin = (): boolean => !this.#stopping && !settling.isOn;
+    const offer = (): boolean => [feeds.offer(), replay?.offer() === true].includes(true);
     if (wire !== undefined) {
       pacing.turn();
       control.turn();
       do {
-        if (mayBegin()) feeds.offer();
+        if (mayBegin()) offer();
         session.pump(wire);
         // At QoS 0 all that was taken has left: on, until the turn is full.
-      } while (mayBegin() && wire.writable && feeds.offer());
-      if (replay !== undefined && mayBegin()) {
-        replay.pump(wire);
-        session.reserve(replay.reserved);
-      }
+      } while (mayBegin() && wire.writable && offer());
     }
-    if (settling.isOn && session.inFlight === 0) settling.done();
+    if (settling.isOn && session.inFlight === 0 && !session.replay.isOpen) settling.done();
     saver.turn();
     const hadNoRoom = wire !== undefined && !wire.writable;
     link.client?.flush();

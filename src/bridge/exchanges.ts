@@ -6,7 +6,9 @@ import type { QoS } from '../core/message.js';
 import type { OpenEntry, SavedState, SavedStream } from './bridge-state.js';
 import { ACKNOWLEDGED, AGAIN, DONE, type OpenRing, RELEASED, SENT, WAITING } from './open-ring.js';
 import { CONTROL, PacketIdentifiers } from './packet-identifiers.js';
-import { HIGH, HISTORY, LIVE, NORMAL, Stream, type StreamId } from './stream.js';
+import { HIGH, HISTORY, LIVE, NORMAL, REPLAY, Stream, type StreamId } from './stream.js';
+
+const USES = 8;
 
 export interface Entry {
   readonly stream: Stream;
@@ -15,7 +17,7 @@ export interface Entry {
 }
 
 export class Exchanges {
-  readonly streams: readonly [Stream, Stream, Stream, Stream];
+  readonly streams: readonly [Stream, Stream, Stream, Stream, Stream];
   readonly #identifiers: PacketIdentifiers;
 
   constructor(state: SavedState, inflightMax: number) {
@@ -23,7 +25,7 @@ export class Exchanges {
       const { next, open } = state.streams[id] ?? { next: 1, open: [] };
       return new Stream(id, next, Math.max(4 * inflightMax, 2 * open.length));
     };
-    this.streams = [made(HIGH), made(NORMAL), made(LIVE), made(HISTORY)];
+    this.streams = [made(HIGH), made(NORMAL), made(LIVE), made(HISTORY), made(REPLAY)];
     this.streams[HISTORY].until = state.historyUntil;
     this.#identifiers = new PacketIdentifiers(state.lastPacketIdentifier);
     for (const stream of this.streams) {
@@ -46,9 +48,10 @@ export class Exchanges {
     return this.streams.map(({ next, ring }) => ({ next, open: openOf(ring) }));
   }
 
-  /** Open: an identifier is assigned and the exchange is not complete. */
+  /** Open: an identifier is assigned and the exchange is not complete. A replay's are not counted. */
   get count(): number {
-    return this.streams.reduce((sum, { open }) => sum + open, 0);
+    const [high, normal, live, history] = this.streams;
+    return high.open + normal.open + live.open + history.open;
   }
 
   /** A new entry, without content; undefined: no identifier is free. Returns its index. */
@@ -62,9 +65,9 @@ export class Exchanges {
   entryOf(packetIdentifier: number): Entry | undefined {
     const use = this.#identifiers.useOf(packetIdentifier);
     if (use < 0) return undefined;
-    const stream = this.streams[(use % 4) as StreamId];
+    const stream = this.streams[(use % USES) as StreamId];
     const { ring } = stream;
-    return { stream, ring, at: ring.at(Math.floor(use / 4)) };
+    return { stream, ring, at: ring.at(Math.floor(use / USES)) };
   }
 
   /** The same if it is at that QoS and in that phase. */
@@ -159,9 +162,9 @@ function push(stream: Stream, offset: number, qos: QoS, phase: number, packetIde
   return stream.ring.push(offset, qos, phase, packetIdentifier);
 }
 
-/** What an identifier is in use for, as a number: one of four streams, and the index in its ring. */
+/** What an identifier is in use for, as a number: one of five streams, and the index in its ring. */
 function useOf(stream: Stream, index: number): number {
-  return index * 4 + stream.id;
+  return index * USES + stream.id;
 }
 
 function openOf(ring: OpenRing): OpenEntry[] {

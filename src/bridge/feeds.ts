@@ -1,11 +1,11 @@
 /**
- * The four Streams' Records, offered to the session in the order in which they may overtake each other: high, normal,
+ * The Records of the four Streams that read a lane, offered to the session in the order in which they may overtake each other: high, normal,
  * live, history. A lane that no rule leads to any more is read to its end once; only the others grow.
  */
 import type { Storage } from '../storage/storage.js';
 import type { BridgeSession } from './bridge-session.js';
 import { Feed } from './feed.js';
-import { HISTORY, LANE_OF, LIVE, NORMAL, STREAMS, type StreamId } from './stream.js';
+import { HISTORY, LANE_OF, LANE_STREAMS, LIVE, NORMAL, type StreamId } from './stream.js';
 
 /** So far behind, what is new no longer comes at once: the rest becomes history. */
 const BEHIND_MAX = 10_000;
@@ -28,7 +28,9 @@ export class Feeds {
   constructor(options: FeedsOptions) {
     const { arrived, bridge, failed, storage } = options;
     this.#options = options;
-    this.#feeds = STREAMS.map((id) => new Feed(storage, bridge, LANE_OF[id] ?? 'normal', arrived, failed));
+    this.#feeds = LANE_STREAMS.map(
+      (id) => new Feed(storage, bridge, LANE_OF[id] ?? 'normal', arrived, failed),
+    );
   }
 
   /** The session may send again: all that is open is read once more, and what follows it. */
@@ -36,7 +38,7 @@ export class Feeds {
     const { session, storage } = this.#options;
     this.#running = true;
     if (this.#grows(LIVE)) session.skip(storage.head);
-    for (const id of STREAMS) this.#start(id);
+    for (const id of LANE_STREAMS) this.#start(id);
   }
 
   stop(): void {
@@ -48,13 +50,13 @@ export class Feeds {
   grown(head: number): void {
     if (!this.#running) return;
     if (this.#grows(LIVE) && this.#options.session.skip(head, BEHIND_MAX)) this.#start(LIVE);
-    for (const id of STREAMS) if (this.#grows(id)) this.#feeds[id]?.grown();
+    for (const id of LANE_STREAMS) if (this.#grows(id)) this.#feeds[id]?.grown();
   }
 
   /** Hands Records to the session until it is full. Returns whether it took any. */
   offer(): boolean {
     let taken = false;
-    for (const id of STREAMS) taken = this.#offer(id) || taken;
+    for (const id of LANE_STREAMS) taken = this.#offer(id) || taken;
     return taken;
   }
 

@@ -4,7 +4,7 @@
  */
 import type { Clock, Timer } from '../core/clock.js';
 import type { Loss, Storage } from '../storage/storage.js';
-import type { BridgeSession } from './bridge-session.js';
+import type { BridgeSession, Save } from './bridge-session.js';
 import type { LostRecord } from './tally.js';
 
 /** What a crash may cost at QoS 1 in repetitions, against a write to the card each time. */
@@ -16,6 +16,7 @@ export class Saver {
   readonly #storage: Storage;
   readonly #bridge: string;
   readonly #session: BridgeSession;
+  readonly #replayed: (progress: Save['replayed']) => void;
   readonly #received: () => readonly number[];
   readonly #clock: Clock;
   /** Called after each commit: something may be sent now. */
@@ -29,6 +30,8 @@ export class Saver {
     bridge: string,
     session: BridgeSession,
     received: () => readonly number[],
+    /** In the turn in which that is saved. */
+    replayed: (progress: Save['replayed']) => void,
     clock: Clock,
     committed: () => void,
   ) {
@@ -36,6 +39,7 @@ export class Saver {
     this.#bridge = bridge;
     this.#session = session;
     this.#received = received;
+    this.#replayed = replayed;
     this.#clock = clock;
     this.#committed = committed;
   }
@@ -78,7 +82,7 @@ export class Saver {
     if (this.#session.saveNeeded !== 'no') this.#write();
   }
 
-  #write(): ReturnType<BridgeSession['save']> {
+  #write(): Save {
     this.#timer?.cancel();
     this.#timer = undefined;
     const save = this.#session.save(this.#received());
@@ -86,6 +90,7 @@ export class Saver {
       delivered: save.delivered,
       lost: save.lost.length,
     });
+    this.#replayed(save.replayed);
     for (const loss of summarised(this.#bridge, save.lost)) this.#storage.lose(loss);
     for (const { lane, needs } of save.lanes) this.#storage.keepFrom(this.#bridge, lane, needs, save.idle);
     return save;

@@ -2,12 +2,13 @@
  * How much may be under way: the server's limits, what was found out of those it does not announce (pacing.ts), a
  * start over after a refusal for its quota, and the shares of the streams in it.
  *
- *   │ high ── all of it │ history ── `history_share` of it, while there is some │ reserved ── for a replay │
+ *   │ high ── all of it │ history ── `history_share` of it, while there is some │ replay ── its share, while there is one │
  *   │ normal and live ── what these leave, and a tenth less where a rule has priority high                 │
  */
 import type { QoS } from '../core/message.js';
+import type { Exchanges } from './exchanges.js';
 import type { OpenRing } from './open-ring.js';
-import { HIGH, HISTORY, type Stream, type StreamId } from './stream.js';
+import { HIGH, HISTORY, REPLAY, type Stream, type StreamId } from './stream.js';
 import { type Limits, NO_LIMITS } from './wire.js';
 
 /** Beyond this no limit of a server is meant. */
@@ -22,9 +23,9 @@ export interface Shares {
 
 export class SendWindow {
   readonly #shares: Shares;
-  readonly #streams: readonly [Stream, Stream, Stream, Stream];
+  readonly #streams: Exchanges['streams'];
   #limits: Limits = NO_LIMITS;
-  /** Kept free for others: a replay. */
+  /** Kept free for a replay. */
   #reserved = 0;
   #most = Infinity;
   #mostQoS2 = Infinity;
@@ -35,7 +36,7 @@ export class SendWindow {
   /** PUBLISHes of the bridge's own that count against the server's Receive Maximum too. */
   #controls = 0;
 
-  constructor(streams: readonly [Stream, Stream, Stream, Stream], shares: Shares) {
+  constructor(streams: Exchanges['streams'], shares: Shares) {
     this.#streams = streams;
     this.#shares = shares;
   }
@@ -74,12 +75,6 @@ export class SendWindow {
     this.#controls += more;
   }
 
-  /** Whether the server takes one more beside what is under way; not while a message is suspected. */
-  hasRoomBeside(others: number): boolean {
-    const window = Math.min(this.#limits.window, this.#most, this.#eager);
-    return this.#most > 1 && this.#unacknowledged + this.#controls + others < window;
-  }
-
   /** Whether the server's own limit leaves room for one more, whatever the Records' pace. */
   get hasRoomForControl(): boolean {
     return this.#unacknowledged + this.#controls < this.#limits.window;
@@ -88,7 +83,7 @@ export class SendWindow {
   /** Whether one more of this QoS may leave now. */
   letsOut(qos: QoS): boolean {
     if (qos === 0) return true;
-    const most = Math.min(this.#mine, this.#most, this.#eager);
+    const most = Math.min(this.#limits.window, this.#most, this.#eager);
     if (this.#unacknowledged + this.#controls >= most) return false;
     return qos === 1 || this.#unacknowledgedQoS2 < Math.min(this.#limits.windowQoS2, this.#mostQoS2);
   }
@@ -96,10 +91,16 @@ export class SendWindow {
   /** Whether the window has an identifier left for a new message of this stream. */
   hasRoom(stream: Stream, qos: QoS, hasHistory: boolean): boolean {
     if (qos === 0) return true;
-    const [high, normal, live, history] = this.#streams;
+    const [high, normal, live, history, replay] = this.#streams;
     const { id } = stream;
-    if (!this.#fits(id, this.#mine, high.open, normal.open + live.open, history.open, hasHistory))
-      return false;
+    const { window } = this.#limits;
+    if (id === REPLAY) {
+      // With a window of one, whoever comes first has it.
+      if (replay.open >= Math.max(1, this.#reserved)) return false;
+      return high.open + normal.open + live.open + history.open + replay.open < window;
+    }
+    const mine = Math.max(0, window - Math.max(this.#reserved, replay.open));
+    if (!this.#fits(id, mine, high.open, normal.open + live.open, history.open, hasHistory)) return false;
     if (qos === 1) return true;
     const middleQoS2 = normal.openQoS2 + live.openQoS2;
     return this.#fits(id, this.#limits.windowQoS2, high.openQoS2, middleQoS2, history.openQoS2, hasHistory);
@@ -128,10 +129,6 @@ export class SendWindow {
   heard(): void {
     if (this.#eager < EAGER_MAX) this.#eager *= 2;
     else this.#eager = Infinity;
-  }
-
-  get #mine(): number {
-    return Math.max(0, this.#limits.window - this.#reserved);
   }
 
   #fits(

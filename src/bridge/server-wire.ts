@@ -1,4 +1,4 @@
-/** One connection as the session and a replay write to it: Records as PUBLISH, into the turn's output. */
+/** One connection as the session writes to it: Records as PUBLISH, into the turn's output. */
 import type { Clock } from '../core/clock.js';
 import type { QoS } from '../core/message.js';
 import type { Record } from '../core/record.js';
@@ -9,7 +9,6 @@ import type { Client } from './client.js';
 import { TURN_BYTES } from './output.js';
 import { Pipe } from './pipe.js';
 import { PublishWriter, type ServerLimits, userProperty } from './publish-writer.js';
-import type { ReplayWire } from './replay.js';
 import type { Wire, Written } from './wire.js';
 
 export interface ServerWireOptions {
@@ -18,32 +17,25 @@ export interface ServerWireOptions {
   readonly names: { readonly gateway: string; readonly journalId: string };
   readonly limits: ServerLimits;
   readonly clock: Clock;
-  /** Whether the server takes one more beside what the session has sent. */
-  readonly hasRoom: () => boolean;
 }
 
-export class ServerWire implements Wire, ReplayWire {
+export class ServerWire implements Wire {
   readonly #client: Client;
   readonly #writer: PublishWriter;
   readonly #clock: Clock;
-  readonly #hasRoom: () => boolean;
+  #marked: { readonly job: string; readonly bytes: Uint8Array } | undefined;
   readonly #pipe = new Pipe();
   readonly #nowMs: () => number;
 
-  constructor({ client, encode, names, limits, clock, hasRoom }: ServerWireOptions) {
+  constructor({ client, encode, names, limits, clock }: ServerWireOptions) {
     this.#client = client;
     this.#writer = new PublishWriter(client.output, encode, names, limits);
     this.#clock = clock;
-    this.#hasRoom = hasRoom;
     this.#nowMs = () => clock.monotonicMs();
   }
 
   get writable(): boolean {
     return this.#client.writable && this.#client.output.length < TURN_BYTES && this.#pipe.hasRoom;
-  }
-
-  get hasRoom(): boolean {
-    return this.#hasRoom();
   }
 
   publish(
@@ -53,26 +45,12 @@ export class ServerWire implements Wire, ReplayWire {
     packetIdentifier: number,
     dup: boolean,
     late: boolean,
+    replay: string | undefined,
   ): Written {
+    const nowMs = this.#clock.wallMs();
+    const mark = replay === undefined ? undefined : this.#mark(replay);
     const before = this.#client.output.length;
-    const written = this.#writer.write(record, route, qos, packetIdentifier, dup, this.#clock.wallMs(), late);
-    this.#sent(qos, packetIdentifier, this.#client.output.length - before);
-    return written;
-  }
-
-  replay(record: Record, route: Route, qos: 0 | 1, packetIdentifier: number, job: string): Written {
-    const mark = userProperty('replay', job);
-    const before = this.#client.output.length;
-    const written = this.#writer.write(
-      record,
-      route,
-      qos,
-      packetIdentifier,
-      false,
-      this.#clock.wallMs(),
-      true,
-      mark,
-    );
+    const written = this.#writer.write(record, route, qos, packetIdentifier, dup, nowMs, late, mark);
     this.#sent(qos, packetIdentifier, this.#client.output.length - before);
     return written;
   }
@@ -88,5 +66,11 @@ export class ServerWire implements Wire, ReplayWire {
 
   #sent(qos: QoS, packetIdentifier: number, bytes: number): void {
     if (qos > 0 && bytes > 0) this.#pipe.sent(packetIdentifier, bytes, this.#nowMs);
+  }
+
+  /** One job at a time, many messages. */
+  #mark(job: string): Uint8Array {
+    if (this.#marked?.job !== job) this.#marked = { job, bytes: userProperty('replay', job) };
+    return this.#marked.bytes;
   }
 }

@@ -9,7 +9,10 @@ export type Written = 'sent' | 'refused' | 'expired';
 export interface Wire {
   /** Whether there is room for another packet. */
   readonly writable: boolean;
-  /** @param late a newer message of its topic was sent before: RETAIN 0 */
+  /**
+   * @param late a newer message of its topic was sent before: RETAIN 0
+   * @param replay the job that sends it once more, if it is one
+   */
   publish(
     record: Record,
     route: Route,
@@ -17,6 +20,7 @@ export interface Wire {
     packetIdentifier: number,
     dup: boolean,
     late: boolean,
+    replay: string | undefined,
   ): Written;
   pubrel(packetIdentifier: number): void;
 }

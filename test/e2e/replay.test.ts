@@ -1,5 +1,5 @@
 /** godwit replay through a real server: what was delivered goes again, marked, and goes on after SIGKILL. */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import {
@@ -58,15 +58,17 @@ function keep<Child extends Running>(child: Child): Child {
 
 interface Sent {
   readonly seq: number;
+  readonly qos: number;
   readonly retain: boolean;
   readonly replay: string | undefined;
 }
 
 function sent(subscriber: Running): Sent[] {
   return subscriber.lines.flatMap((line) => {
-    const match = /^~ fleet\/site\/ramp\/a \d (\d) .*\bseq:(\d+)/.exec(line);
+    const match = /^~ fleet\/site\/ramp\/a (\d) (\d) .*\bseq:(\d+)/.exec(line);
     if (match === null) return [];
-    return [{ seq: Number(match[2]), retain: match[1] === '1', replay: /\breplay:(\S+)/.exec(line)?.[1] }];
+    const replay = /\breplay:(\S+)/.exec(line)?.[1];
+    return [{ qos: Number(match[1]), retain: match[2] === '1', seq: Number(match[3]), replay }];
   });
 }
 
@@ -128,6 +130,50 @@ test('history goes again with its own seq, marked, with RETAIN 0, and goes on af
   expect(replayed.length).toBeLessThan(history.length + 150);
   // Live traffic went on.
   expect(sent(subscriber).some(({ replay, seq }) => !replay && seq > (history.at(-1) as number))).toBe(true);
+}, 90_000);
+
+test('at QoS 2 a replay comes exactly once, though the process is killed again and again; $replay and $status answer', async () => {
+  writeFileSync(
+    file,
+    readFileSync(file, 'utf8').replace('filter: "site/#", qos: 1', 'filter: "site/#", qos: 2'),
+  );
+  const subscriber = keep(
+    await subscribed(upstream, [
+      ...['-t', 'fleet/#', '-V', '5', '-c', '-i', 'oracle', '-x', '3600', '-q', '2', '-F', '~ %t %q %r %P'],
+      '--retain-as-published',
+    ]),
+  );
+  const answers = keep(await subscribed(upstream, ['-t', 'cmd/mast-1/+/result', '-F', '~ %t %p']));
+  let gateway = keep(await runningGateway(file));
+  await subscriber.until(() => sent(subscriber).length > 250);
+  const until = Date.now();
+  const ask = async (topic: string, payload: object): Promise<void> => {
+    const args = ['-p', `${upstream}`, '-V', '5', '-q', '1', '-t', topic, '-m', JSON.stringify(payload)];
+    await keep(new Running('mosquitto_pub', args)).exit();
+  };
+  await ask('cmd/mast-1/$replay', { bridge: 'cloud', since: '1h', until, filter: 'site/+/a', rate: 100 });
+  await answers.until(() => answers.lines.some((line) => /\$replay\/result .*"ok":true/.test(line)));
+  for (const count of [20, 60, 110, 150]) {
+    await subscriber.until(() => sent(subscriber).filter(({ replay }) => replay === '1').length > count);
+    await gateway.kill('SIGKILL');
+    gateway = keep(await runningGateway(file));
+  }
+  await gateway.until(() => gateway.lines.some((line) => line.includes('Replay is done')));
+  await ask('cmd/mast-1/$status', {});
+  await answers.until(() => answers.lines.some((line) => /\$status\/result .*"gateway":"mast-1"/.test(line)));
+  const exported = keep(
+    godwit(['export', '--since', '1h', '--until', `${until}`, '--filter', 'site/+/a', '-c', file]),
+  );
+  expect(await exported.exit()).toBe(0);
+  const history = exported.lines.map((line) => (JSON.parse(line) as { seq: number }).seq);
+  const replayed = (): Sent[] => sent(subscriber).filter(({ replay }) => replay === '1');
+  await subscriber.until(() => replayed().length >= history.length - 20);
+  const seqs = replayed().map(({ seq }) => seq);
+  expect(new Set(seqs).size).toBe(seqs.length);
+  // What was still under way when it began is no history; all before is there.
+  const missing = history.filter((seq) => !seqs.includes(seq));
+  expect(missing.every((seq) => seq > (history.at(-1) as number) - 200)).toBe(true);
+  expect(replayed().every(({ retain, qos }) => !retain && qos === 2)).toBe(true);
 }, 90_000);
 
 test('a replay can be cancelled, and what cannot be done is said', async () => {

@@ -20,6 +20,7 @@ const state: fc.Arbitrary<SavedState> = fc
       }),
       { minLength: 50, maxLength: 50 },
     ),
+    replay: fc.string(),
     beyond: fc.integer({ min: 1, max: 1000 }),
     received: fc.array(fc.integer({ min: 1, max: 0xffff }), { maxLength: 100 }),
   })
@@ -28,7 +29,7 @@ const state: fc.Arbitrary<SavedState> = fc
       .sort((a, b) => a - b)
       .map((offset, index) => ({ offset, ...(entries[index] as (typeof entries)[number]) }));
     const next = (open.at(-1)?.offset ?? 0) + beyond;
-    const streams = newState.streams.map((one, id) => (id === beyond % 4 ? { next, open } : one));
+    const streams = newState.streams.map((one, id) => (id === beyond % 5 ? { next, open } : one));
     return {
       ...rest,
       streams,
@@ -77,6 +78,26 @@ test('what an earlier version wrote is read', () => {
   });
 });
 
+test('what an earlier version wrote of four streams is read, and there is no replay', () => {
+  const bytes = Buffer.from('020a6d7174743a2f2f613a3101770102070100780164070601000100090103050104', 'hex');
+  expect(decodeState(bytes)).toEqual({
+    ...newState,
+    server: 'mqtt://a:1',
+    clientId: 'w',
+    probing: true,
+    generation: 2,
+    lastPacketIdentifier: 7,
+    streams: newState.streams.map((one, id) =>
+      id === NORMAL
+        ? { next: 120, open: [{ offset: 100, packetIdentifier: 7, qos: 2, phase: 'released' }] }
+        : one,
+    ),
+    historyUntil: 9,
+    gaps: [[3, 5]],
+    received: [4],
+  });
+});
+
 test('a thousand open exchanges take a few bytes each', () => {
   const open = Array.from({ length: 1000 }, (_, n) => ({
     offset: 5_000_000 + n,
@@ -111,7 +132,7 @@ describe('what is damaged is refused, never misread as something to crash on', (
 
   test('a later format', () => {
     const bytes = encodeState(newState);
-    bytes[0] = 3;
+    bytes[0] = 4;
     expect(decodeState(bytes)).toBeUndefined();
   });
 });
