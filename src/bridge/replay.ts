@@ -128,9 +128,10 @@ export class Replay {
     const job = jobs.get(id);
     if (job === undefined) return;
     const isDone = this.#isDone(job);
-    const hasMoved = sent + skipped > 0 || next > job.next || job.state === 'waiting';
-    if (!hasMoved && !isDone) return;
-    const state = job.state === 'cancelled' ? 'cancelled' : isDone ? 'done' : 'running';
+    const hasMoved = isOpen(job) && (next > job.next || job.state === 'waiting');
+    if (sent + skipped === 0 && !hasMoved && !isDone) return;
+    const running = job.state === 'waiting' ? 'running' : job.state;
+    const state = isDone ? 'done' : running;
     const moved: ReplayJob = {
       ...job,
       state,

@@ -115,8 +115,12 @@ test.each([0, 1, 2] as const)(
       expect(of(replayed())).toEqual(of(before));
     }
     expect(life.job()).toMatchObject({ state: 'done', sent: 30, skipped: 0 });
+    life.accept(5);
+    await settle();
+    await clock.advanceAsync(300);
+    expect(life.job()).toMatchObject({ state: 'done', sent: 30 });
     // The ledger has them once.
-    expect(life.made.bridge.snapshot()).toMatchObject({ delivered: 30, waiting: 0, inFlight: 0 });
+    expect(life.made.bridge.snapshot()).toMatchObject({ delivered: 35, waiting: 0, inFlight: 0 });
   },
 );
 
