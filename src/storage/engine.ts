@@ -47,6 +47,8 @@ export class Engine implements Operations {
   #recount: Recount | undefined;
   #recountAt = 0;
   #head: number;
+  /** As it was before the present batch. */
+  #headBefore = 0;
   /** As the newest batch had it. */
   #ageMs: number | undefined;
   #newestMs: number | null;
@@ -131,7 +133,7 @@ export class Engine implements Operations {
   /** Makes all of a batch true, or throws and nothing of it is. */
   commit(batch: Batch, wallMs: number): void {
     this.#ageMs = batch.ageMs;
-    const headBefore = this.#head;
+    this.#headBefore = this.#head;
     const newestBefore = this.#newestMs;
     const bytes =
       batch.chunks.reduce((sum, chunk) => sum + chunk.end - chunk.start, 0) + batch.operationsBytes;
@@ -155,7 +157,7 @@ export class Engine implements Operations {
       for (const name of this.#bridgesSaved) this.#sql.saveFloors.run(this.#retention.floorsOf(name), name);
       this.#sql.commit.run();
     } catch (fault) {
-      this.#head = headBefore;
+      this.#head = this.#headBefore;
       this.#newestMs = newestBefore;
       this.#takeBack();
       throw fault;
@@ -348,7 +350,7 @@ export class Engine implements Operations {
 
   defineLane(bit: number, bridge: string, lane: string): void {
     this.#sql.defineLane.run(bit, bridge, lane);
-    this.#retention.defineLane(bit, bridge, lane);
+    this.#retention.defineLane(bit, bridge, lane, this.#headBefore + 1);
   }
 
   produced(bridge: string, count: number): void {
@@ -484,7 +486,9 @@ function prepare(database: Database) {
     ),
     defineText: run<[number, string]>('INSERT INTO dictionary (id, text) VALUES (?, ?)'),
     defineRoute: run<[number, string]>('INSERT INTO route (id, json) VALUES (?, ?)'),
-    defineLane: run<[number, string, string]>('INSERT INTO lane (bit, bridge, lane) VALUES (?, ?, ?)'),
+    defineLane: run<[number, string, string]>(
+      'INSERT OR REPLACE INTO lane (bit, bridge, lane) VALUES (?, ?, ?)',
+    ),
     saveBridge: run<[string, number, number, Uint8Array]>(
       `INSERT INTO bridge (name, delivered, lost, state) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET
        delivered = delivered + excluded.delivered, lost = lost + excluded.lost, state = excluded.state`,

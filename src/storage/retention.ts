@@ -122,8 +122,16 @@ export class Retention {
     this.#thinning = limits.whenFull === 'thin' ? new Thinning(database) : undefined;
   }
 
-  defineLane(bit: number, bridge: string, lane: string): void {
-    this.#lanes.set(bit, newFloor(bit, bridge, lane));
+  /** @param from nothing before this offset is of the lane; another one may have had its bit */
+  defineLane(bit: number, bridge: string, lane: string, from: number): void {
+    const before = this.#lanes.get(bit);
+    const floor = { ...newFloor(bit, bridge, lane), offset: from };
+    this.#lanes.set(bit, floor);
+    for (const [id, each] of this.#laneOfRoute) if (each === before) this.#laneOfRoute.delete(id);
+    for (const { id, json } of this.#sql.routes.all()) {
+      const route = JSON.parse(json) as Route;
+      if (route.bridge === bridge && route.lane === lane) this.#laneOfRoute.set(id, floor);
+    }
   }
 
   defineRoute(id: number, json: string): void {

@@ -71,9 +71,12 @@ export class StorageFront implements Storage {
   readonly name = 'journal';
   readonly #options: FrontOptions;
   readonly #transport: Transport;
-  readonly #routes = new RouteBook();
   readonly #ageClock = new AgeClock();
   readonly #ledger = new LedgerBook();
+  readonly #routes = new RouteBook((bridge) => {
+    const { produced, delivered, lost } = this.#ledger.of(bridge);
+    return produced === delivered + lost;
+  });
   readonly #pairs = new PairBook();
   readonly #bridges = new Map<string, BridgeState>();
   readonly #listeners = new Set<(head: number) => void>();
