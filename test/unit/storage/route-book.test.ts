@@ -48,12 +48,12 @@ test('a hundred bridges, each with all lanes, one after the other: none is refus
   expect(await topics(last, 'stays', 'high')).toEqual(['stays/high']);
   const audit = await last.audit();
   expect(audit.differences).toEqual([]);
-  expect(audit.bridges['stays']).toEqual({ inFlight: 0, waiting: 2 });
+  expect(audit.bridges.stays).toEqual({ inFlight: 0, waiting: 2 });
   // One whose bit was given away long ago comes back.
   produce(last, 'b1');
   expect((await topics(last, 'b1', 'history')).at(-1)).toBe('b1/history');
   expect((await last.audit()).differences).toEqual([]);
-  expect((await last.audit()).bridges['b1']).toEqual({ inFlight: 0, waiting: 3 });
+  expect((await last.audit()).bridges.b1).toEqual({ inFlight: 0, waiting: 3 });
   await last.stop();
   const again = await opened(path);
   expect((await topics(again, 'b1', 'history')).at(-1)).toBe('b1/history');
