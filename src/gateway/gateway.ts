@@ -32,6 +32,7 @@ import { WebServer } from '../web/server.js';
 import { ClockTrust, type TimeSource } from './clock-trust.js';
 import { FieldDesk, fieldRoutes } from './field-desk.js';
 import { journalRoutes } from './journal-routes.js';
+import { tellLeftBehind } from './left-behind.js';
 import { LossTeller } from './loss-teller.js';
 import { Pipeline } from './pipeline.js';
 import { anonymousUntilRestart, planChange } from './plan.js';
@@ -386,6 +387,7 @@ export class Gateway {
       this.#bridges.set(name, bridge);
       await bridge.start();
     }
+    tellLeftBehind(this.#storage, Object.keys(config.bridges), this.#log);
   }
 
   async #stopBridges(names: readonly string[]): Promise<void> {

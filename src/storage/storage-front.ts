@@ -280,6 +280,11 @@ export class StorageFront implements Storage {
     return this.#ledger.of(bridge);
   }
 
+  /** All bridges that ever had something to deliver, those that left the configuration too. */
+  get ledgerNames(): readonly string[] {
+    return this.#ledger.names();
+  }
+
   lose(loss: Loss): void {
     this.#forming.lose(loss);
     this.#touch();
