@@ -152,3 +152,68 @@ test.each([
     ['path: found path, which only disk_… metrics have; remove it'],
   ],
 ])('%s with %s', (bus, point, lines) => expect(one(bus, point)).toEqual(lines));
+
+describe('a GPIO bus', () => {
+  const GPIO = '{ driver: gpio }';
+  test.each([
+    [
+      '{ gpio: 28 }',
+      [
+        'gpio: found 28, allowed: a BCM number from 0 to 27, { chip: pinctrl-bcm2711, line: 17 }, or { sysfs: 529 }',
+      ],
+    ],
+    ['{ gpio: { chip: x } }', ['gpio.line: found nothing, needed: a whole number from 0 to 1023']],
+    [
+      '{ gpio: 1, direction: out, count: rising }',
+      ['count: found count, which an output does not have; change direction or remove it'],
+    ],
+    [
+      '{ gpio: 1, initial: true }',
+      ['initial: found initial, which an input does not have; change direction or remove it'],
+    ],
+    [
+      '{ gpio: 1, count: rising, frequency: rising }',
+      ['frequency: found count and frequency, allowed: one of them; make two points of it'],
+    ],
+    [
+      '{ gpio: 1, writable: true }',
+      ['writable: found writable on an input, allowed: on outputs and on counters'],
+    ],
+    [
+      '{ gpio: 1, scale: 2 }',
+      ['scale: found scale on a value that is true or false, allowed: only on numbers'],
+    ],
+    ['{ gpoi: 1 }', [expect.stringMatching(/^gpoi: found an unknown key, did you mean gpio\?/)]],
+  ])('point %s', (point, lines) => expect(one(GPIO, point)).toEqual(lines));
+
+  test('several points may read one line, and an output has one owner', () => {
+    const lines = (points: string): string[] =>
+      errorLines(`gateway: { id: a }\nbuses: { b: ${GPIO} }\ndevices: { d: { bus: b, points: ${points} } }`);
+    expect(lines('{ a: { gpio: 1, count: rising }, b: { gpio: 1, frequency: rising } }')).toEqual([]);
+    expect(lines('{ a: { gpio: 1 }, b: { gpio: 1, direction: out } }')).toEqual([
+      '3:62: devices.d.points.b.gpio: found a line that d/a has already, allowed: one point for a line, unless all of them read it',
+    ]);
+  });
+
+  test('the example of the contract checks, and says where each point comes from', () => {
+    const report = describeConfig(
+      configOf(`gateway: { id: a }
+buses: { header: { driver: gpio } }
+devices:
+  door:
+    bus: header
+    points:
+      open:  { gpio: 17, direction: in, active_low: true, debounce: 20ms }       # BCM number
+      flow:  { gpio: 27, direction: in, count: rising, scale: 0.0025, unit: L }  # pulse counter, kept across restarts
+      relay: { gpio: 22, direction: out, writable: true, initial: false }
+mappings: [ { from: "*/*", topic: "{device}/{point}" } ]
+`),
+    );
+    expect(report.devices[0]?.points.map(({ source }) => source)).toEqual([
+      'gpio 17 in active low',
+      'gpio 27 counting rising edges',
+      'gpio 22 out',
+    ]);
+    expect(report.devices[0]?.points[0]?.publishes[0]?.payload).toBe('{"ts":1732147200123,"value":true}');
+  });
+});
