@@ -14,6 +14,14 @@ export { GodwitError } from './core/error.js';
 export type { Log } from './core/log.js';
 export type { Message, MessageProperties, QoS } from './core/message.js';
 export type { BrokerSnapshot } from './core/snapshot.js';
+export type {
+  OptionsCheck,
+  UserBus,
+  UserDevice,
+  UserDriver,
+  UserDriverFile,
+  UserValue,
+} from './drivers/file/user-driver.js';
 export { Broker, type BrokerOptions, type PublishOptions as BrokerPublishOptions } from './library/broker.js';
 export { Client } from './library/client.js';
 export type {

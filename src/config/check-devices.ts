@@ -14,15 +14,7 @@ import type { Report } from './report.js';
 import { driverOf, SOURCE_KEYS, sourceKeysOf } from './schema-at.js';
 import { entriesAt, nodeAt, plainValue, type Tree, textAt } from './tree.js';
 
-/** These come one by one. */
-const NOT_YET = /[./]/;
-
 export function checkDevices(report: Report): void {
-  for (const [bus, node] of entriesAt(report.tree, ['buses'])) {
-    const driver = textAt(node, ['driver']);
-    if (driver === undefined || !NOT_YET.test(driver)) continue;
-    report.at(['buses', bus, 'driver'], `found ${driver}, which is not available in this version of godwit`);
-  }
   checkSerialPaths(report);
   checkGpioLines(report);
   for (const [bus, node] of entriesAt(report.tree, ['buses'])) checkSerialBus(report, ['buses', bus], node);

@@ -6,7 +6,9 @@ import { statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { GodwitError } from '../core/error.js';
 import { type AccessFiles, readAccessFiles } from './access-files.js';
+import { checkDriverFiles } from './check-driver-files.js';
 import { type ConfigError, configError, FILE_START, sortErrors } from './config-error.js';
+import { isDriverFile } from './driver-file-schema.js';
 import { journalPathProblem, resolveJournalPath } from './journal-path.js';
 import { CONFIG_BYTES_MAX, readConfig, type Section } from './parse.js';
 import { profileFiles } from './profile-files.js';
@@ -52,9 +54,19 @@ export function loadConfig(
   const secrets = options.only === undefined ? readSecrets(report, folder) : NO_SECRETS;
   if (options.only === undefined) checkPrograms(report, folder, environment.PATH);
   const access = options.only === undefined ? readAccessFiles(report, folder) : {};
+  if (options.only === undefined) checkDriverFiles(report, folder);
   const all = [...new Set([...errors, ...report.errors])];
   if (config === undefined || all.length > 0) throw fault(file, all);
-  return { config, file, folder, journalPath, secrets, access };
+  return { config: withDriverFiles(config, folder), file, folder, journalPath, secrets, access };
+}
+
+/** A driver of the user's own is named from where the configuration is, and looked for there whoever opens it. */
+function withDriverFiles(config: Config, folder: string): Config {
+  const buses = Object.entries(config.buses).map(([name, bus]) => [
+    name,
+    isDriverFile(bus.driver) ? { ...bus, driver: resolve(folder, bus.driver) } : bus,
+  ]);
+  return { ...config, buses: Object.fromEntries(buses) as Config['buses'] };
 }
 
 function readText(file: string): string {
