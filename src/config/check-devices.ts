@@ -2,6 +2,7 @@
 
 import { checkFieldPoint, checkGpioLines } from './check-field-points.js';
 import { checkModbusDevice, checkModbusPoint, MODBUS_DEVICE_KEYS } from './check-modbus.js';
+import { checkMqttPoint } from './check-mqtt.js';
 import { checkTransform } from './check-point.js';
 import { checkSerialBus, checkSerialPoint } from './check-serial.js';
 import type { Path } from './config-error.js';
@@ -34,6 +35,7 @@ export function checkDevices(report: Report): void {
       checkPoint(report, pointPath, pointNode, node);
       checkSerialPoint(report, pointPath, pointNode);
       checkFieldPoint(report, pointPath, pointNode);
+      if (driver === 'mqtt') checkMqttPoint(report, pointPath, pointNode);
     }
     if (driver !== undefined && isKnown(driver) && !isDriverFile(driver))
       refuseOptions(report, path, node, driver);

@@ -1,4 +1,5 @@
 /** What a configuration allows and is probably not meant: points that nobody maps, topics written twice, rules that never match. */
+import { matches } from '../mqtt/topic.js';
 import { computedPoints } from './derived.js';
 import type { DeviceReport } from './describe.js';
 import { wayWarnings } from './describe-bridge.js';
@@ -50,6 +51,16 @@ function* ruleWarnings(config: Config, devices: readonly DeviceReport[]): Genera
   }
   for (const [index, { from }] of config.mappings.entries()) {
     if (!matching.has(index)) yield `mappings[${index}] never matches: no point is ${from}`;
+  }
+  const inputs = Object.entries(config.devices).flatMap(([device, { points }]) =>
+    Object.entries(points).flatMap(([point, of]) =>
+      'topic' in of && typeof of.topic === 'string' ? [{ of: `${device}/${point}`, filter: of.topic }] : [],
+    ),
+  );
+  for (const topic of writers.keys()) {
+    const input = inputs.find(({ filter }) => matches(filter, topic));
+    if (input === undefined) continue;
+    yield `topic ${topic} is where ${input.of} comes in: what the gateway itself publishes is not taken as a reading`;
   }
   for (const [topic, of] of writers) {
     if (of.size > 1) yield `topic ${topic} is written by ${shortNames([...of])}`;

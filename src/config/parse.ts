@@ -15,7 +15,7 @@ import { type Config, configSchema, type PointConfig } from './schema.js';
 import { schemaAt } from './schema-at.js';
 import { checkSemantics } from './semantic.js';
 import { expandGateway } from './template.js';
-import { type MappingNode, plainValue, readTree, type ScalarNode, type Tree } from './tree.js';
+import { type MappingNode, nodeAt, plainValue, readTree, type ScalarNode, type Tree } from './tree.js';
 import { z } from './zod.js';
 
 export type { ConfigError } from './config-error.js';
@@ -69,7 +69,7 @@ export function readConfig(
   reportIssues(report, judged.error?.issues ?? []);
   checkSemantics(report);
   if (!judged.success || report.errors.length > 0) return { errors: sortErrors(report.errors), report };
-  return { config: complete(judged.data), errors: [], report };
+  return { config: complete(judged.data, root), errors: [], report };
 }
 
 /** `port: ${PORT}` is a text to YAML; where a number or a truth value is wanted, it is taken as that. */
@@ -95,7 +95,7 @@ function takeNumber(root: MappingNode, scalar: ScalarNode, path: Path): void {
 }
 
 /** Defaults that depend on a second value. */
-function complete(config: Config): Config {
+function complete(config: Config, root: MappingNode): Config {
   const urls = config.broker.listeners.map((listener) => listener.url);
   const { record } = config.journal;
   return {
@@ -111,11 +111,24 @@ function complete(config: Config): Config {
       ...config.broker,
       allow_anonymous: config.broker.allow_anonymous ?? anonymousByDefault(urls),
     },
-    devices: mapValues(config.devices, (device) => ({
-      ...device,
-      points: mapValues(device.points, withType),
-    })),
+    devices: mapValues(config.devices, (device, name) => {
+      const polled =
+        config.buses[device.bus]?.driver !== 'mqtt' || nodeAt(root, ['devices', name, 'poll']) !== undefined;
+      return {
+        ...device,
+        poll: polled ? device.poll : EXPECTED_MS,
+        points: mapValues(device.points, (point) => withTopic(withType(point), config.gateway.id, name)),
+      };
+    }),
   };
+}
+
+/** How often a device that speaks by itself is expected to, unless it says so. */
+const EXPECTED_MS = 60_000;
+
+function withTopic(point: PointConfig, gatewayId: string, device: string): PointConfig {
+  if (!('topic' in point)) return point;
+  return { ...point, topic: expandGateway(point.topic, gatewayId).replaceAll('{device}', device) };
 }
 
 function withType(point: PointConfig): PointConfig {
@@ -124,6 +137,9 @@ function withType(point: PointConfig): PointConfig {
   return register === undefined ? point : { ...point, type: typeOf(point, register.table) };
 }
 
-function mapValues<Value>(values: Readonly<Record<string, Value>>, change: (value: Value) => Value) {
-  return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, change(value)]));
+function mapValues<Value>(
+  values: Readonly<Record<string, Value>>,
+  change: (value: Value, key: string) => Value,
+) {
+  return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, change(value, key)]));
 }

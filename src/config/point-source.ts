@@ -1,7 +1,7 @@
 /** Where a point's value comes from, in the words of the configuration; and what it might be worth, as an example. */
 import { showBytes } from './byte-text.js';
 import { parseBits, registerSource } from './register.js';
-import type { GpioPointConfig, PointConfig } from './schema.js';
+import type { GpioPointConfig, MqttPointConfig, PointConfig } from './schema.js';
 
 /** `holding/100 float32`, `gpio 17 counting rising edges`, `simulated sine`. */
 export function sourceOf(point: PointConfig, addressBase?: 0 | 1): string {
@@ -14,7 +14,13 @@ export function sourceOf(point: PointConfig, addressBase?: 0 | 1): string {
   if ('probe' in point) return `probe ${point.probe}`;
   if ('channel' in point) return `channel ${point.channel}`;
   if ('metric' in point) return point.metric;
+  if ('topic' in point) return messageSource(point);
   return 'driver of your own';
+}
+
+function messageSource({ topic, json, pattern }: MqttPointConfig): string {
+  const what = json ?? (pattern === undefined ? undefined : `/${pattern}/`);
+  return what === undefined ? topic : `${topic} ${what}`;
 }
 
 function asked(request: Parameters<typeof showBytes>[0] | undefined): string {

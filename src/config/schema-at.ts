@@ -6,6 +6,7 @@ import { gpioPointSchema } from './gpio-schema.js';
 import { iioPointSchema, onewirePointSchema, systemPointSchema } from './kernel-schema.js';
 import { isLaterValue } from './later.js';
 import { modbusPointSchema } from './modbus-schema.js';
+import { mqttPointSchema } from './mqtt-schema.js';
 import { nearest } from './nearest.js';
 import { busSchema, configSchema, namedBusSchema, pointSchema, simulatorPointSchema } from './schema.js';
 import { nmeaPointSchema, serialBinaryPointSchema, serialTextPointSchema } from './serial-schema.js';
@@ -97,6 +98,7 @@ const SOURCES = [
   { key: 'probe', schema: onewirePointSchema, drivers: ['onewire'] },
   { key: 'channel', schema: iioPointSchema, drivers: ['iio'] },
   { key: 'metric', schema: systemPointSchema, drivers: ['system'] },
+  { key: 'topic', schema: mqttPointSchema, drivers: ['mqtt'] },
   { key: 'simulate', schema: simulatorPointSchema, drivers: ['simulator'] },
 ] as const;
 

@@ -48,6 +48,7 @@ import {
   modbusRtuOverTcpBusSchema,
   modbusTcpBusSchema,
 } from './modbus-schema.js';
+import { mqttBusSchema, mqttPointSchema } from './mqtt-schema.js';
 import { pointBasics } from './point-basics.js';
 import { transformKeys } from './point-transform.js';
 import {
@@ -208,6 +209,7 @@ export const namedBusSchema = z.discriminatedUnion('driver', [
   iioBusSchema,
   systemBusSchema,
   simulatorBusSchema,
+  mqttBusSchema,
 ]);
 export const busSchema = z.union([namedBusSchema, driverFileBusSchema]);
 
@@ -244,6 +246,7 @@ export const pointSchema = z.union([
   onewirePointSchema,
   iioPointSchema,
   systemPointSchema,
+  mqttPointSchema,
   driverFilePointSchema,
 ]);
 
@@ -544,6 +547,7 @@ export type GpioPointConfig = z.output<typeof gpioPointSchema>;
 export type OnewirePointConfig = z.output<typeof onewirePointSchema>;
 export type IioPointConfig = z.output<typeof iioPointSchema>;
 export type SystemPointConfig = z.output<typeof systemPointSchema>;
+export type MqttPointConfig = z.output<typeof mqttPointSchema>;
 export type DriverFilePointConfig = z.output<typeof driverFilePointSchema>;
 export type PointConfig = DeviceConfig['points'][string];
 export type DerivedConfig = z.output<typeof derivedSchema>;

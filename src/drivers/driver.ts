@@ -13,6 +13,7 @@ import type { BusConfig, DeviceConfig } from '../config/schema.js';
 import type { Clock } from '../core/clock.js';
 import type { KeyValueDoor } from '../core/key-value.js';
 import type { Log } from '../core/log.js';
+import type { Message } from '../core/message.js';
 import type { Part } from '../core/part.js';
 import type { DeviceState, Reading } from '../core/reading.js';
 import type { BusSnapshot } from '../core/snapshot.js';
@@ -67,6 +68,8 @@ export interface DriverContext {
   readonly stamp: () => Stamp;
   readonly log: Log;
   readonly keyValue: KeyValueDoor;
+  /** What is published on the gateway's own broker, but for what the gateway maps itself. Returns the way to end it. */
+  readonly subscribe?: (topicFilter: string, deliver: (message: Message) => void) => () => void;
   /** In [0, 1): seeded in tests. */
   readonly random: () => number;
 }

@@ -32,6 +32,10 @@ export async function openDriver(context: DriverContext): Promise<Driver> {
       const { openSystemDriver } = await import('./system/driver.js');
       return openSystemDriver(context, config);
     }
+    case 'mqtt': {
+      const { openMqttDriver } = await import('./mqtt/driver.js');
+      return openMqttDriver(context, config);
+    }
     case 'simulator': {
       const { openSimulator } = await import('./simulator/driver.js');
       return openSimulator(context);

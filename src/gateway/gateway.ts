@@ -409,6 +409,10 @@ export class Gateway {
         log: this.#log,
         keyValue: this.#storage.keyValue(`bus/${bus}`),
         random: this.#random,
+        subscribe: (filter, deliver) =>
+          this.#broker.subscribe(filter, (message) => {
+            if (!this.#pipeline.publishing) deliver(message);
+          }),
       });
       this.#drivers.set(bus, driver);
       await driver.start();

@@ -35,6 +35,7 @@ export class Pipeline implements Part, ReadingSink {
   #timerAtMs = Number.POSITIVE_INFINITY;
   #running = false;
   #readings = 0;
+  #publishing = false;
 
   constructor(options: PipelineOptions) {
     this.#options = options;
@@ -55,6 +56,11 @@ export class Pipeline implements Part, ReadingSink {
   /** Readings taken since the start. */
   get readingsTaken(): number {
     return this.#readings;
+  }
+
+  /** What is published now is the gateway's own: taken as a reading again, it would go round for ever. */
+  get publishing(): boolean {
+    return this.#publishing;
   }
 
   /** Takes over the rules of a new configuration; report states begin anew. */
@@ -122,9 +128,14 @@ export class Pipeline implements Part, ReadingSink {
   }
 
   #hand(content: Content, topic: string): void {
-    this.#options.publish(content, (ok) => {
-      if (!ok) this.#options.refused(topic, this.#options.clock.wallMs());
-    });
+    this.#publishing = true;
+    try {
+      this.#options.publish(content, (ok) => {
+        if (!ok) this.#options.refused(topic, this.#options.clock.wallMs());
+      });
+    } finally {
+      this.#publishing = false;
+    }
   }
 
   /** One timer, moved only when the mapper wants to be called earlier than it is set for. */
