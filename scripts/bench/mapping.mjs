@@ -8,7 +8,7 @@
  * processes may be busy. Prints one line of JSON, and MISSED for what is beyond its limit.
  */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -26,6 +26,8 @@ const { Mapper } = await load('mapping/rule-mapper.js');
 const { encodePayload } = await load('mapping/payload.js');
 
 const POINTS = 100;
+/** USER_HZ, the same on every Linux that Node.js runs on. */
+const MS_PER_TICK = 10;
 const START_DEVICES = 200;
 
 /** Microseconds per reading that is taken; `derived` adds one expression per reading, told like the rest. */
@@ -58,13 +60,13 @@ for (const [name, of] of Object.entries(CASES)) {
   if (us === undefined) continue;
   results.push({ case: name, us: Number(us.toFixed(2)), perSecond: Math.round(1e6 / us), limitUs: of.limitUs });
 }
-const startMs = await median(3, start);
-results.push({ case: '20,000 points, from exec to running', ms: Math.round(startMs), limitMs: 2000 });
+const starts = [await start(), await start(), await start()].sort((a, b) => a.cpuMs - b.cpuMs);
+results.push({ case: '20,000 points, from exec to running', ...starts[1], limitMs: 2000 });
 
 console.log(JSON.stringify({ node: process.version, dist: option('dist') ? dist : undefined, results }));
-for (const { case: name, us, ms, limitUs, limitMs } of results) {
+for (const { case: name, us, cpuMs, limitUs, limitMs } of results) {
   if (limitUs !== undefined && us > limitUs) console.log(`MISSED ${name}: ${us} µs per reading, limit ${limitUs} µs`);
-  if (limitMs !== undefined && ms > limitMs) console.log(`MISSED ${name}: ${ms} ms, limit ${limitMs} ms`);
+  if (limitMs !== undefined && cpuMs > limitMs) console.log(`MISSED ${name}: ${cpuMs} ms, limit ${limitMs} ms`);
 }
 
 function yamlOf({ rule, point, derived, topic = '{device}/{point}' }, devices, poll) {
@@ -155,7 +157,7 @@ async function start() {
       });
       child.once('exit', (code) => failed(new Error(`godwit run ended with ${code}`)));
     });
-    return performance.now() - startedAt;
+    return { cpuMs: cpuMsOf(child.pid), wallMs: Math.round(performance.now() - startedAt) };
   } finally {
     child.removeAllListeners('exit');
     child.kill('SIGKILL');
@@ -164,8 +166,8 @@ async function start() {
   }
 }
 
-async function median(times, run) {
-  const values = [];
-  for (let count = 0; count < times; count += 1) values.push(await run());
-  return values.sort((a, b) => a - b)[times >> 1];
+/** Of all its threads. */
+function cpuMsOf(pid) {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * MS_PER_TICK;
 }

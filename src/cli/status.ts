@@ -41,6 +41,11 @@ export function renderStatus(snapshot: Snapshot): string {
       );
     }
   }
+  for (const { alarm, state, value, since, acknowledged, priority } of snapshot.alarms ?? []) {
+    lines.push(
+      `alarm   ${alarm.padEnd(16)} ${state.padEnd(10)} for ${age(now - since)}  ${value ?? '-'}, priority ${priority}${acknowledged ? ', acknowledged' : ''}`,
+    );
+  }
   const broker = snapshot.broker;
   lines.push(
     `broker  ${broker.listeners.join(' ')}  ${broker.connections} connections, ${broker.sessions} sessions, ${broker.subscriptions} subscriptions, ${broker.retained} retained`,

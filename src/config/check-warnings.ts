@@ -57,8 +57,14 @@ function* ruleWarnings(config: Config, devices: readonly DeviceReport[]): Genera
       'topic' in of && typeof of.topic === 'string' ? [{ of: `${device}/${point}`, filter: of.topic }] : [],
     ),
   );
+  const exact = new Map(inputs.map((input) => [input.filter, input]));
+  const wild = [
+    ...new Map(
+      inputs.filter(({ filter }) => /[+#]/.test(filter)).map((input) => [input.filter, input]),
+    ).values(),
+  ];
   for (const topic of writers.keys()) {
-    const input = inputs.find(({ filter }) => matches(filter, topic));
+    const input = exact.get(topic) ?? wild.find(({ filter }) => matches(filter, topic));
     if (input === undefined) continue;
     yield `topic ${topic} is where ${input.of} comes in: what the gateway itself publishes is not taken as a reading`;
   }

@@ -140,6 +140,7 @@ export class Gateway {
       storage: this.#storage,
       desk: this.#desk,
       snapshot: () => this.snapshot(),
+      acknowledge: (alarmId) => this.#pipeline.acknowledge(alarmId),
       clock,
     });
     this.#field = new FieldDesk({

@@ -2,6 +2,7 @@
  * Commands to the gateway itself, by MQTT from here or from upstream:
  *
  *   cmd/<id>/$status   answered with the Snapshot
+ *   cmd/<id>/$acknowledge   DEVICE/POINT/ALARM: answered with {"ok":true}, or with why not
  *   cmd/<id>/$replay   {"bridge":"cloud","since":"2h","until":…,"filter":…,"rate":…}: as godwit replay; answered with the job
  *
  * The answer goes to the Response Topic with its Correlation Data, else to `…/result`; over the bridge too by which the
@@ -22,8 +23,13 @@ export interface RemoteCommandsOptions {
   readonly storage: Pick<Storage, 'append' | 'routeId'>;
   readonly desk: Pick<ReplayDesk, 'begin'>;
   readonly snapshot: () => Snapshot;
+  /** False: there is no such alarm, or nothing to acknowledge. */
+  readonly acknowledge: (alarmId: string) => boolean;
   readonly clock: Clock;
 }
+
+/** Three names of 64 characters. */
+const ALARM_ID_BYTES_MAX = 194;
 
 export class RemoteCommands implements Part {
   readonly name = 'remote-commands';
@@ -37,7 +43,7 @@ export class RemoteCommands implements Part {
   }
 
   async start(): Promise<void> {
-    const { broker, desk, gatewayId, snapshot } = this.#options;
+    const { acknowledge, broker, desk, gatewayId, snapshot } = this.#options;
     const on = (name: string, carryOut: (message: Message) => unknown): void => {
       const topic = `cmd/${gatewayId}/${name}`;
       this.#unsubscribe.push(
@@ -47,6 +53,12 @@ export class RemoteCommands implements Part {
       );
     };
     on('$status', () => snapshot());
+    on('$acknowledge', ({ payload }) => {
+      const alarm = Buffer.from(payload.subarray(0, ALARM_ID_BYTES_MAX)).toString('utf8').trim();
+      return acknowledge(alarm)
+        ? { ok: true, alarm }
+        : { ok: false, error: `${alarm} is no alarm that waits for it` };
+    });
     on('$replay', (message) => desk.begin(parse(message.payload)));
   }
 

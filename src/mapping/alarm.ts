@@ -27,6 +27,7 @@ interface State {
 export class Alarm {
   readonly id: string;
   readonly #config: AlarmConfig;
+  readonly #unit: string | undefined;
   readonly #destination: Destination;
   readonly #door: KeyValueDoor | undefined;
   /** Undefined while there is nothing to know of it. */
@@ -35,8 +36,14 @@ export class Alarm {
   #pendingSinceMs: number | undefined;
   #sample: Sample | undefined;
 
-  constructor(id: string, config: AlarmConfig, destination: Destination, door: KeyValueDoor | undefined) {
-    this.id = id;
+  constructor(
+    of: { readonly id: string; readonly unit: string | undefined },
+    config: AlarmConfig,
+    destination: Destination,
+    door: KeyValueDoor | undefined,
+  ) {
+    this.id = of.id;
+    this.#unit = of.unit;
     this.#config = config;
     this.#destination = destination;
     this.#door = door;
@@ -137,11 +144,10 @@ export class Alarm {
       quality: 'good',
       stamp,
     });
-    const unit = this.#sample?.unit;
     return [
       field('alarm', this.id),
       field('state', active ? 'active' : 'cleared'),
-      unit === undefined ? field('value', value) : { ...field('value', value), unit },
+      this.#unit === undefined ? field('value', value) : { ...field('value', value), unit: this.#unit },
       ...(limit === undefined ? [] : [field('limit', limit)]),
       field('priority', priority),
       field('since', Math.round(sinceMs)),

@@ -134,7 +134,12 @@ class OutletMaker {
       const names = { ...this.#names(point, unit), alarm: name, priority: config.priority };
       const format = { kind: 'json', shape: 'fields' } as const;
       const destination = { topic: renderTopic(topic, names), qos, retain, format, grouped: true };
-      return new Alarm(`${this.#device}/${point}/${name}`, config, destination, this.#configs.keyValue);
+      return new Alarm(
+        { id: `${this.#device}/${point}/${name}`, unit },
+        config,
+        destination,
+        this.#configs.keyValue,
+      );
     });
   }
 

@@ -197,7 +197,7 @@ bridges:
   test('a bus with a slip in its driver is judged as what was meant', () => {
     const bus = (text: string): string[] => errorLines(`gateway: { id: a }\nbuses:\n  b: ${text}`);
     expect(bus('{ driver: modbus-tpc, host: h, port: 70000 }')).toEqual([
-      '3:16: buses.b.driver: found modbus-tpc, did you mean modbus-tcp? allowed: modbus-rtu, modbus-ascii, modbus-tcp, modbus-rtu-over-tcp, serial, gpio, onewire, iio, system, simulator or a path such as ./my-driver.mjs',
+      '3:16: buses.b.driver: found modbus-tpc, did you mean modbus-tcp? allowed: modbus-rtu, modbus-ascii, modbus-tcp, modbus-rtu-over-tcp, serial, gpio, onewire, iio, system, simulator, mqtt or a path such as ./my-driver.mjs',
       '3:43: buses.b.port: found 70000, allowed: a whole number from 1 to 65535',
     ]);
     expect(bus('{ drivr: modbus-tcp, host: h, prot: 1 }')).toEqual([
@@ -205,10 +205,10 @@ bridges:
       '3:36: buses.b.prot: found an unknown key, did you mean port? allowed: driver, host, port, frame_gap, concurrency, timeout, retries, offline_after, retry_max, connect_delay',
     ]);
     expect(bus('{ host: h }')).toEqual([
-      '3:6: buses.b.driver: found nothing, needed: modbus-rtu, modbus-ascii, modbus-tcp, modbus-rtu-over-tcp, serial, gpio, onewire, iio, system, simulator or a path such as ./my-driver.mjs',
+      '3:6: buses.b.driver: found nothing, needed: modbus-rtu, modbus-ascii, modbus-tcp, modbus-rtu-over-tcp, serial, gpio, onewire, iio, system, simulator, mqtt or a path such as ./my-driver.mjs',
     ]);
     expect(bus('{ driver: 5 }')).toEqual([
-      '3:16: buses.b.driver: found 5, allowed: modbus-rtu, modbus-ascii, modbus-tcp, modbus-rtu-over-tcp, serial, gpio, onewire, iio, system, simulator or a path such as ./my-driver.mjs',
+      '3:16: buses.b.driver: found 5, allowed: modbus-rtu, modbus-ascii, modbus-tcp, modbus-rtu-over-tcp, serial, gpio, onewire, iio, system, simulator, mqtt or a path such as ./my-driver.mjs',
     ]);
     expect(bus('modbus-tcp')).toEqual(['3:6: buses.b: found modbus-tcp, allowed: a mapping']);
   });
