@@ -2,7 +2,8 @@
  * The one file that knows better-sqlite3: how a connection is opened and what its errors mean.
  *
  * Pragmas are set on every opening and read back. The build's own default is `synchronous=NORMAL` for a database
- * that is already in WAL mode, which loses acknowledged commits when power is cut.
+ * that is already in WAL mode, which loses acknowledged commits when power is cut. A journal that serves runs with NORMAL
+ * by intention: its engine syncs each commit itself, see wal-file.ts.
  */
 import Sqlite from 'better-sqlite3';
 import { GodwitError } from '../core/error.js';

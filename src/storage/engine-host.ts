@@ -19,6 +19,7 @@ import type {
   SpoolAnswer,
   SpoolRequest,
 } from './transport.js';
+import { SYNC_FAILED } from './wal-file.js';
 
 export class EngineHost {
   readonly #path: string;
@@ -40,7 +41,8 @@ export class EngineHost {
       this.#engine.commit(batch, wallMs);
     } catch (fault) {
       this.#throwDamage(fault);
-      const code = sqliteCode(fault);
+      const code =
+        fault instanceof GodwitError && fault.code === SYNC_FAILED ? SYNC_FAILED : sqliteCode(fault);
       if (code === undefined) throw fault;
       return { ok: false, code, reason: reasonOf(fault), batch };
     }
@@ -92,6 +94,8 @@ export class EngineHost {
 
   /** A slice of idle work. True: call again soon. News where something changed. */
   idle(wallMs: number): { readonly more: boolean; readonly news?: News } {
+    // What must be written to the WAL again must find it as it was.
+    if (this.#engine.owesSync) return { more: false };
     try {
       this.#engine.checkpoint('due');
       this.#engine.prepareWal();
@@ -108,6 +112,7 @@ export class EngineHost {
 
   /** Moves the WAL into the database: there is time. */
   rest(): void {
+    if (this.#engine.owesSync) return;
     try {
       this.#engine.checkpoint('rest');
     } catch (fault) {

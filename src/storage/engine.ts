@@ -7,7 +7,7 @@ import { crc32 } from 'node:zlib';
 import { reasonOf } from '../core/error.js';
 import { applyOperations, type Batch, type ChunkSpan, type Operations } from './batch.js';
 import { ByteWriter } from './byte-writer.js';
-import { type Database, DatabaseGauge, numberPragma, type Statement, SYNCHRONOUS_FULL } from './database.js';
+import { type Database, DatabaseGauge, type Statement } from './database.js';
 import { Inspection } from './inspection.js';
 import { LossTable } from './loss-table.js';
 import type { Recount } from './recount.js';
@@ -49,6 +49,8 @@ export class Engine implements Operations {
   #head: number;
   /** As it was before the present batch. */
   #headBefore = 0;
+  /** Records behind it are not shown to anybody. */
+  #durableHead: number;
   /** As the newest batch had it. */
   #ageMs: number | undefined;
   #newestMs: number | null;
@@ -60,14 +62,15 @@ export class Engine implements Operations {
   /** Chunks whose checksum was wrong when they were read. */
   #damaged: number[] = [];
 
-  constructor(database: Database, limits: RetentionLimits) {
+  /** `syncsCommits`: each commit is durable before it is answered. */
+  constructor(database: Database, limits: RetentionLimits, syncsCommits: boolean) {
     this.#database = database;
     this.#limits = limits;
     this.#sql = prepare(database);
     this.#gauge = new DatabaseGauge(database);
     this.#wal = new WalFile(limits.path, this.#gauge, limits.walBytesMax);
     this.#wal.look();
-    this.#syncsCommits = numberPragma(database, 'synchronous') === SYNCHRONOUS_FULL;
+    this.#syncsCommits = syncsCommits;
     this.#losses = new LossTable(database);
     this.#spool = new SpoolTable(database);
     this.#retention = new Retention(
@@ -88,6 +91,7 @@ export class Engine implements Operations {
       last === undefined ? 0 : last.first + last.count - 1,
       Number(this.meta('head') ?? 0),
     );
+    this.#durableHead = this.#head;
     this.#newestMs = last?.to_ms ?? null;
     this.#uncounted = new Uncounted(database, this.#head);
     this.#damage = this.#sql.damage.all();
@@ -130,8 +134,24 @@ export class Engine implements Operations {
     return this.#head;
   }
 
-  /** Makes all of a batch true, or throws and nothing of it is. */
+  /**
+   * Makes all of a batch true and, as far as that is asked for, durable. Throws, and nothing of it is true; or, where only
+   * its sync failed, nothing of it is told to anybody until the same batch is given again.
+   */
   commit(batch: Batch, wallMs: number): void {
+    const startedMs = performance.now();
+    if (!this.#wal.isOwed) this.#apply(batch, wallMs);
+    if (this.#syncsCommits) this.#wal.sync();
+    this.#durableHead = this.#head;
+    this.#wal.committed(startedMs, performance.now());
+  }
+
+  /** What is committed is not durable yet, and whoever gave it is to give it again. */
+  get owesSync(): boolean {
+    return this.#wal.isOwed;
+  }
+
+  #apply(batch: Batch, wallMs: number): void {
     this.#ageMs = batch.ageMs;
     this.#headBefore = this.#head;
     const newestBefore = this.#newestMs;
@@ -139,7 +159,6 @@ export class Engine implements Operations {
       batch.chunks.reduce((sum, chunk) => sum + chunk.end - chunk.start, 0) + batch.operationsBytes;
     // Where frames cannot be moved, the WAL would grow for ever: better nothing is taken any more, and said so.
     if (this.#wal.unmovedBytes > WAL_LIMITS_MAX * this.#limits.walBytesMax) this.checkpoint('due');
-    const startedMs = performance.now();
     this.#begin();
     try {
       this.#losses.begin(wallMs);
@@ -162,7 +181,6 @@ export class Engine implements Operations {
       this.#takeBack();
       throw fault;
     }
-    this.#wal.committed(startedMs, performance.now());
     this.#gauge.changed();
     this.#losses.committed();
     this.#spool.committed();
@@ -191,7 +209,7 @@ export class Engine implements Operations {
   inspect(request: InspectRequest): InspectAnswer {
     switch (request.kind) {
       case 'history':
-        return { kind: 'history', answer: this.#inspection.history(request.request, this.#head) };
+        return { kind: 'history', answer: this.#inspection.history(request.request, this.#durableHead) };
       case 'waiting':
         return { kind: 'waiting', bridges: this.#inspection.waiting(this.#retention.lanes) };
       case 'audit':
@@ -231,8 +249,9 @@ export class Engine implements Operations {
     const spans: number[] = [];
     const begin = this.#sql.chunkBefore.get(from)?.first ?? from;
     let rows = 0;
-    let next = this.#head + 1;
+    let next = this.#durableHead + 1;
     for (const row of this.#sql.scan.iterate(2n ** BigInt(bit), begin)) {
+      if (row.first > this.#durableHead) break;
       const end = row.first + row.count;
       rows += 1;
       if (row.bytes !== null && end > from) {
@@ -320,6 +339,7 @@ export class Engine implements Operations {
 
   /** Lets go of the file as it is. */
   abandon(): void {
+    this.#wal.close();
     this.#database.close();
   }
 
@@ -335,6 +355,7 @@ export class Engine implements Operations {
     } catch (fault) {
       return reasonOf(fault);
     } finally {
+      this.#wal.close();
       this.#database.close();
     }
   }

@@ -65,13 +65,14 @@ export function releaseLock(path: string): void {
 function trusted(options: OpeningOptions): OpenJournal {
   const { path, durability, walBytesMax, wallMs } = options;
   const wasEmptied = isEmptied(path);
-  const database = openDatabase(path, durability, walBytesMax);
+  // Whatever is promised: the engine syncs its commits itself, see wal-file.ts.
+  const database = openDatabase(path, 'process-crash', walBytesMax);
   try {
     if (isMarked(path)) throw damaged('it was found so while in use');
     if (wasEmptied) throw damaged('its file was cut to nothing');
     migrate(database, path, wallMs);
     checkTail(database);
-    const engine = new Engine(database, options);
+    const engine = new Engine(database, options, durability === 'power-loss');
     // Reads every table but the journal itself.
     const opened = engine.opened(wallMs);
     writePid(path);

@@ -6,9 +6,16 @@
  * A sync of bytes that lie within the file writes these bytes; one that makes the file longer writes its new length
  * too, which takes half as long again. So the file is never cut while it is open, and made longer ahead of
  * what is written where commits follow each other closely: by zeros, which SQLite does not take for frames.
+ *
+ * It is synced here and not by SQLite, which was built to use fsync: that has the file system write down the file's times
+ * with every commit, and wait for whatever others have written in the meantime. fdatasync leaves both out.
  */
-import { closeSync, fdatasyncSync, openSync, statSync, writeSync } from 'node:fs';
+import { closeSync, fdatasyncSync, openSync, readSync, statSync, writeSync } from 'node:fs';
+import { GodwitError, reasonOf } from '../core/error.js';
 import type { DatabaseGauge } from './database.js';
+
+/** The code of a sync that failed: what it was to make durable is written again with the next try. */
+export const SYNC_FAILED = 'JOURNAL_SYNC';
 
 const HEADER_BYTES = 32;
 const FRAME_HEADER_BYTES = 24;
@@ -36,6 +43,9 @@ export class WalFile {
   #windowBusyMs = 0;
   #windowFrames = 0;
   #isBusy = false;
+  #file: number | undefined;
+  /** Written since the last sync that succeeded, while there is one that did not. */
+  #owed: { readonly at: number; readonly bytes: Buffer } | undefined;
 
   constructor(databasePath: string, gauge: DatabaseGauge, bytesMax: number) {
     this.#path = `${databasePath}-wal`;
@@ -80,25 +90,75 @@ export class WalFile {
     this.#isBusy = isBusy && bytesEach < SMALL_COMMIT_BYTES;
   }
 
+  /** A sync has failed, and none has succeeded since. */
+  get isOwed(): boolean {
+    return this.#owed !== undefined;
+  }
+
+  /** Makes durable what was committed, or throws SYNC_FAILED. */
+  sync(): void {
+    const owed = this.#owed;
+    try {
+      const file = this.#open();
+      // After a sync that failed the kernel takes what it has for written: only what is written again is tried again.
+      if (owed !== undefined) {
+        for (let at = 0; at < owed.bytes.length; ) {
+          at += writeSync(file, owed.bytes, at, owed.bytes.length - at, owed.at + at);
+        }
+      }
+      fdatasyncSync(file);
+      this.#owed = undefined;
+    } catch (fault) {
+      if ((fault as NodeJS.ErrnoException).code === undefined) throw fault;
+      this.#owed ??= this.#writtenLately();
+      throw new GodwitError(SYNC_FAILED, `disk I/O error: ${reasonOf(fault)}`, { cause: fault });
+    }
+  }
+
+  close(): void {
+    if (this.#file !== undefined) closeSync(this.#file);
+    this.#file = undefined;
+  }
+
+  #open(): number {
+    this.#file ??= openSync(this.#path, 'r+');
+    return this.#file;
+  }
+
+  /** Everything since it was last looked at, which was behind the last commit that was synced. */
+  #writtenLately(): { readonly at: number; readonly bytes: Buffer } {
+    // Where all had been moved, it has begun again.
+    const at = this.#frames === this.#moved ? 0 : this.#end;
+    this.look();
+    const bytes = Buffer.alloc(this.#end - at);
+    const file = openSync(this.#path, 'r');
+    try {
+      for (let read = 0; read < bytes.length; ) {
+        const some = readSync(file, bytes, read, bytes.length - read, at + read);
+        if (some === 0) throw new Error(`the WAL ends at ${at + read}, not at ${this.#end}`);
+        read += some;
+      }
+    } finally {
+      closeSync(file);
+    }
+    return { at, bytes };
+  }
+
   /** One step of room, if it is wanted. */
   extend(): void {
     if (!this.#isBusy || this.#bytes - this.#end >= ROOM_FRAMES * this.#frameBytes) return;
     const step = Math.min(STEP_BYTES, this.#bytesMax - this.#bytes);
     if (step <= 0) return;
     try {
-      const file = openSync(this.#path, 'r+');
-      try {
-        // Page by page: the kernel keeps what was written at once together, and counts all of it again for each page.
-        const end = this.#bytes + step;
-        for (let at = this.#bytes; at < end; ) {
-          const length = Math.min(end - at, PAGE_BYTES - (at % PAGE_BYTES));
-          at += writeSync(file, ZEROS, 0, length, at);
-        }
-        fdatasyncSync(file);
-        this.#bytes = end;
-      } finally {
-        closeSync(file);
+      const file = this.#open();
+      // Page by page: the kernel keeps what was written at once together, and counts all of it again for each page.
+      const end = this.#bytes + step;
+      for (let at = this.#bytes; at < end; ) {
+        const length = Math.min(end - at, PAGE_BYTES - (at % PAGE_BYTES));
+        at += writeSync(file, ZEROS, 0, length, at);
       }
+      fdatasyncSync(file);
+      this.#bytes = end;
     } catch (fault) {
       if ((fault as NodeJS.ErrnoException).code === undefined) throw fault;
       // Only time would have been won: a disk that is full or fails is told of by the commits themselves.

@@ -165,9 +165,11 @@ test.each<[string, (path: string) => void]>([
     const first = keep(await runningGateway(file));
     const publisher = await connectAsync(`mqtt://127.0.0.1:${port}`, { clientId: 'p' });
     clients.push(publisher);
-    for (let number = 0; number < 300; number += 1) {
-      await publisher.publishAsync(`event/${number}`, 'x'.repeat(1000), { qos: 1 });
-    }
+    await Promise.all(
+      Array.from({ length: 300 }, (_, number) =>
+        publisher.publishAsync(`event/${number}`, 'x'.repeat(1000), { qos: 1 }),
+      ),
+    );
     publisher.end(true);
     // A gateway that has ended in order leaves nothing by which an empty file differs from a new one.
     await first.kill(what === 'cut to nothing' ? 'SIGKILL' : 'SIGTERM');
@@ -201,9 +203,11 @@ test.each<[string, (wal: string) => void]>([
     const first = keep(await runningGateway(file));
     const publisher = await connectAsync(`mqtt://127.0.0.1:${port}`, { clientId: 'p' });
     clients.push(publisher);
-    for (let number = 0; number < 100; number += 1) {
-      await publisher.publishAsync(`event/${number}`, 'x'.repeat(1000), { qos: 1 });
-    }
+    await Promise.all(
+      Array.from({ length: 100 }, (_, number) =>
+        publisher.publishAsync(`event/${number}`, 'x'.repeat(1000), { qos: 1 }),
+      ),
+    );
     await first.kill('SIGKILL');
     spoil(join(folder, 'state', 'journal.db-wal'));
     keep(await runningGateway(file));
