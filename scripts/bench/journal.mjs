@@ -1,10 +1,10 @@
 // How fast the journal takes and gives: `node scripts/bench/journal.mjs [--folder DIR] [--seconds 2] [--bytes 200]`
 // after a build. Prints the file system with its own fdatasync rate, then one line of JSON per case, medians of
 // nothing: run it again to see the spread. Refuses a tmpfs, where a sync costs nothing.
-import { execFileSync } from 'node:child_process';
-import { closeSync, fdatasyncSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { refuseTmpfs, syncsPerSecond } from './lib/sync-rate.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -20,34 +20,20 @@ const { silentLog } = await import(join(resolve(values.dist), 'core/log.js'));
 
 const seconds = Number(values.seconds);
 const payload = Buffer.alloc(Number(values.bytes), 'x');
+const topicOf = (n) => `site/north/device-${String(n % 50).padStart(2, '0')}/level`;
+const TOPIC_BYTES = topicOf(0).length;
 const folder = mkdtempSync(join(resolve(values.folder), 'journal-bench-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 
-const fileSystem = execFileSync('stat', ['-f', '-c', '%T', folder], { encoding: 'utf8' }).trim();
-if (fileSystem === 'tmpfs') {
-  console.error('This folder is a tmpfs, where a sync costs nothing: name another with --folder.');
-  process.exit(1);
-}
-console.log(JSON.stringify({ case: 'disk', fileSystem, fdatasyncPerSecond: Math.round(fdatasyncRate()) }));
+const fileSystem = refuseTmpfs(folder);
+console.log(JSON.stringify({ case: 'disk', fileSystem, fdatasyncPerSecond: Math.round(syncsPerSecond(folder)) }));
 
 for (const inFlight of [1, 10, 200, 10_000]) await append(inFlight);
+// A card wears out by bytes: one message costs pages, many share them. Checkpoints are counted, the last one too.
+await paced(1, 60, 13 * 1024);
+await paced(100, 10);
+await paced(10_000, 5, 3 * (TOPIC_BYTES + payload.length + 20));
 await drain(1_000_000);
-
-function fdatasyncRate() {
-  const file = join(folder, 'sync');
-  const fd = openSync(file, 'w');
-  const block = Buffer.alloc(4096, 1);
-  writeSync(fd, Buffer.alloc(4 * 1024 * 1024));
-  fdatasyncSync(fd);
-  const began = performance.now();
-  let count = 0;
-  for (; performance.now() - began < 1000; count += 1) {
-    writeSync(fd, block, 0, block.length, (count % 1024) * 4096);
-    fdatasyncSync(fd);
-  }
-  closeSync(fd);
-  return (count * 1000) / (performance.now() - began);
-}
 
 async function open(name) {
   const storage = new WorkerStorage({
@@ -92,7 +78,7 @@ async function append(inFlight) {
   await new Promise((done) => {
     let open = 0;
     const publish = (n) => {
-      const message = { topic: `site/north/device-${n % 50}/level`, payload, qos: 1, retain: false };
+      const message = { topic: topicOf(n), payload, qos: 1, retain: false };
       if (!storage.append({ kind: 'message', message }, routes, Date.now(), true)) throw new Error('refused');
       open += 1;
       storage.afterCommit(() => {
@@ -120,11 +106,52 @@ async function append(inFlight) {
   );
 }
 
+/** So many messages a second, whoever has been acknowledged. */
+async function paced(rate, seconds, bytesMax) {
+  const { storage, routes } = await open(`paced-${rate}`);
+  await new Promise((done) => storage.afterCommit(done));
+  const writtenBefore = bytesWritten();
+  const total = rate * seconds;
+  const latencies = [];
+  let sent = 0;
+  const began = performance.now();
+  await new Promise((done) => {
+    const ticks = setInterval(() => {
+      const now = performance.now();
+      for (const due = Math.min(total, Math.floor(((now - began) * rate) / 1000)); sent < due; sent += 1) {
+        const message = { topic: topicOf(sent), payload, qos: 1, retain: false };
+        if (!storage.append({ kind: 'message', message }, routes, Date.now(), true)) throw new Error('refused');
+        storage.afterCommit(() => {
+          latencies.push(performance.now() - now);
+          if (latencies.length < total) return;
+          clearInterval(ticks);
+          done();
+        });
+      }
+    }, 1);
+  });
+  const { commits } = storage.snapshot();
+  await storage.stop();
+  const bytesWrittenPerMessage = Math.round((bytesWritten() - writtenBefore) / total);
+  latencies.sort((a, b) => a - b);
+  console.log(
+    JSON.stringify({
+      case: 'paced',
+      perSecond: rate,
+      commits,
+      bytesWrittenPerMessage,
+      ...(bytesMax !== undefined && { atMost: bytesMax, ...(bytesWrittenPerMessage > bytesMax && { verdict: 'MISSED' }) }),
+      p50Ms: Number(latencies[Math.floor(latencies.length / 2)].toFixed(2)),
+      p99Ms: Number(latencies[Math.floor(latencies.length * 0.99)].toFixed(2)),
+    }),
+  );
+}
+
 async function drain(count) {
   const { storage, routes } = await open('drain');
   for (let written = 0; written < count; ) {
     for (let n = 0; n < 1000; n += 1, written += 1) {
-      const message = { topic: `site/north/device-${n % 50}/level`, payload, qos: 1, retain: false };
+      const message = { topic: topicOf(n), payload, qos: 1, retain: false };
       storage.append({ kind: 'message', message }, routes, Date.now(), true);
     }
     await new Promise((done) => storage.afterCommit(done));

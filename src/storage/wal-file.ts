@@ -27,6 +27,8 @@ const PAGE_BYTES = 4096;
 const ZEROS = new Uint8Array(PAGE_BYTES);
 /** Where the disk has no part in what takes time, it may take its time. */
 const BUSY_SHARE = 0.4;
+/** Fewer a second are not worth the zeros that they would cost the card. */
+const BUSY_COMMITS_MIN = 50;
 const WINDOW_MS = 500;
 /** Larger commits pay for their own length. */
 const SMALL_COMMIT_BYTES = 12 * 1024;
@@ -81,7 +83,9 @@ export class WalFile {
     this.#windowBusyMs += endedMs - startedMs;
     const passedMs = endedMs - this.#windowFromMs;
     if (passedMs < WINDOW_MS) return;
-    const isBusy = this.#windowBusyMs / passedMs > BUSY_SHARE;
+    const isBusy =
+      this.#windowBusyMs / passedMs > BUSY_SHARE &&
+      (this.#windowCommits * 1000) / passedMs >= BUSY_COMMITS_MIN;
     const bytesEach = (this.#windowFrames * this.#frameBytes) / this.#windowCommits;
     this.#windowFromMs = endedMs;
     this.#windowCommits = 0;
