@@ -25,11 +25,11 @@ const STREAM_BYTES = 28 * 1024;
 /** What a stream's acknowledgement may wait for it. */
 const STREAM_MS_MAX = 12;
 /** Nobody came for so long: they wait for acknowledgements. */
-const STREAM_SILENCE_MS = 3;
+const STREAM_SILENCE_MS = 6;
 const WINDOW_MS = 250;
 /** After a stream that was none, so many commits pass before the next try, and twice as many each time. */
 const RETRY_COMMITS_MIN = 200;
-const RETRY_COMMITS_MAX = 20_000;
+const RETRY_COMMITS_MAX = 5000;
 
 export class Gathering {
   #expected = 0;
