@@ -1,7 +1,10 @@
 /** What a bridge consists of, wired together: from what is stored, what is configured, and what it is to be told. */
+import { encodePayload } from '../mapping/payload.js';
 import type { Packet } from '../mqtt/packet.js';
 import { AcknowledgementWatch } from './acknowledgement-watch.js';
 import { systemLookup } from './addresses.js';
+import { batchEncoder } from './batch-encoder.js';
+import { BatchTimer } from './batch-timer.js';
 import type { BridgeOptions } from './bridge-options.js';
 import { BridgeSession } from './bridge-session.js';
 import { decodeState, newState, type SavedState } from './bridge-state.js';
@@ -37,6 +40,7 @@ export interface BridgeParts {
   readonly pacing: Pacing;
   readonly watch: AcknowledgementWatch;
   readonly quota: QuotaPause;
+  readonly batchTimer: BatchTimer;
   readonly settling: Settling;
   readonly rate: Rate;
   readonly replay: Replay | undefined;
@@ -67,6 +71,10 @@ export function buildParts(options: BridgeOptions, events: BridgeEvents): Bridge
     historyShare: config.history_share,
     historyOrder: config.history,
     newestSent: new NewestSent(storage.keyValue(`bridge/${name}/newest`)),
+    batchCodec: {
+      encode: options.encode ?? encodePayload,
+      encodeBatch: batchEncoder(() => ({ gateway: gateway.id, journalId: storage.journalId })),
+    },
   });
   const incoming = new Incoming(state.received, { publish: options.publish, send, wake, clock });
   const saver = new Saver(
@@ -138,6 +146,7 @@ export function buildParts(options: BridgeOptions, events: BridgeEvents): Bridge
       replay?.restart();
       wake();
     }),
+    batchTimer: new BatchTimer(clock, wake),
     rate: new Rate(storage.ledger(name).delivered, clock.monotonicMs()),
     stopListening: storage.onCommitted((head) => feeds.grown(head)),
   };

@@ -24,13 +24,15 @@ import type { Record } from '../core/record.js';
 import type { Lane, Route } from '../core/route.js';
 import { ReasonCode } from '../mqtt/reason-code.js';
 import type { LaneNeeds } from '../storage/storage.js';
+import { type BatchCodec, Batches } from './batches.js';
 import { encodeState, type SavedState } from './bridge-state.js';
 import { type Entry, Exchanges } from './exchanges.js';
 import { isBusy } from './fault.js';
 import type { HistoryOrder } from './gaps.js';
 import { HistoryLane, SKIP_LEAST } from './history-lane.js';
 import { NewestSent } from './newest-sent.js';
-import { ACKNOWLEDGED, AGAIN, DONE, type OpenRing, RELEASED, SENT, WAITING } from './open-ring.js';
+import type { OpenBatch } from './open-batch.js';
+import { ACKNOWLEDGED, AGAIN, DONE, FORMING, type OpenRing, RELEASED, SENT, WAITING } from './open-ring.js';
 import { SendWindow, type Shares } from './send-window.js';
 import { SessionIdentity } from './session-identity.js';
 import {
@@ -62,6 +64,8 @@ export interface Save {
   /** By stream. */
   readonly tails: readonly number[];
   readonly released: readonly number[];
+  /** Whose messages are in it, all of them. */
+  readonly sealed: readonly OpenBatch[];
 }
 
 /** What an acknowledgement meant. */
@@ -77,9 +81,13 @@ const PASSED_UNSAVED_MAX = 10_000;
 export interface SessionOptions extends Shares {
   readonly historyOrder: HistoryOrder;
   readonly newestSent: NewestSent;
+  /** For rules with `batch`. */
+  readonly batchCodec: BatchCodec;
 }
 
+const NO_CODEC: BatchCodec = { encode: () => new Uint8Array(0), encodeBatch: () => new Uint8Array(0) };
 const DEFAULTS: Omit<SessionOptions, 'newestSent'> = {
+  batchCodec: NO_CODEC,
   usesHigh: false,
   historyShare: 50,
   historyOrder: 'oldest-first',
@@ -94,6 +102,7 @@ export class BridgeSession {
   readonly #tally = new Tally();
   /** The job that the stream `replay` is of. */
   #replayJob: string;
+  readonly #batches: Batches;
   #paused = false;
   #acknowledgements = 0;
   /** PUBREC was there; the release is not durable yet. */
@@ -109,6 +118,12 @@ export class BridgeSession {
     this.#history = new HistoryLane(live, history, state.gaps, all.historyOrder, all.newestSent);
     this.#identity = new SessionIdentity(state);
     this.#replayJob = state.replay;
+    this.#batches = new Batches(this.#exchanges, this.#window, this.#history, this.#tally, all.batchCodec);
+  }
+
+  /** The batches of its rules: what time it is, when one is to be sealed. */
+  get batches(): Pick<Batches, 'now' | 'seal' | 'stretch' | 'deadlineMs'> {
+    return this.#batches;
   }
 
   /** Whether this server has the session that the state belongs to; if not, Clean Start, lest a stranger's be inherited. */
@@ -193,7 +208,8 @@ export class BridgeSession {
     readonly isFilled: boolean;
     readonly next: number;
   } {
-    const { isFilled, ring, next } = this.#streams[REPLAY];
+    const { ring, next } = this.#streams[REPLAY];
+    const isFilled = this.#isFilled(this.#streams[REPLAY]);
     return { job: this.#replayJob, isOpen: !ring.isEmpty || this.#tally.hasReplayed, isFilled, next };
   }
 
@@ -229,14 +245,14 @@ export class BridgeSession {
 
   /** Where a stream's feed starts. */
   startOf(stream: StreamId): number {
-    const { cursor, isFilled, next } = this.#streams[stream];
-    return isFilled ? next : cursor;
+    const { cursor, next } = this.#streams[stream];
+    return this.#isFilled(this.#streams[stream]) ? next : cursor;
   }
 
   /** From where a stream's feed had better read: what is open is filled, and long before what was never offered. */
   jumpOf(stream: StreamId, offset: number): number | undefined {
-    const { isFilled, next } = this.#streams[stream];
-    return isFilled && next - offset > PASSED_UNSAVED_MAX ? next : undefined;
+    const { next } = this.#streams[stream];
+    return this.#isFilled(this.#streams[stream]) && next - offset > PASSED_UNSAVED_MAX ? next : undefined;
   }
 
   /** Only what lies before this offset belongs to the stream. */
@@ -287,7 +303,9 @@ export class BridgeSession {
       for (let index = ring.head; index < ring.tail; index += 1) {
         const at = ring.at(index);
         const phase = ring.phase[at];
-        if (phase === DONE) continue;
+        if (phase === DONE || phase === FORMING) continue;
+        const batch = ring.batch[at];
+        if (batch !== undefined && sessionPresent === false) batch.committed = false;
         if (!sessionPresent && phase !== WAITING) {
           ring.phase[at] = WAITING;
           lost = true;
@@ -300,6 +318,7 @@ export class BridgeSession {
       }
       if (sessionPresent === false) ring.committedTail = ring.head;
       ring.rewind();
+      this.#batches.rewind(stream);
     }
     this.#exchanges.inOrder(this.#pubrels);
     if (sessionPresent === 'unsure') this.#toRelease = [];
@@ -317,6 +336,7 @@ export class BridgeSession {
   /** The connection is gone: nothing may be sent until `connected`. */
   disconnected(): void {
     if (this.#window.limits !== NO_LIMITS) this.#tally.soon();
+    for (const stream of this.#streams) this.#batches.empty(stream);
     this.#window.opened(NO_LIMITS);
     this.#pubrels = [];
     // It may be evicted from now on, and is read again before it is sent.
@@ -326,7 +346,10 @@ export class BridgeSession {
   /** After a pause for the server's quota. The feed must start again at `cursor`. */
   retry(): void {
     this.#paused = false;
-    for (const { ring } of this.#streams) ring.rewind();
+    for (const stream of this.#streams) {
+      stream.ring.rewind();
+      this.#batches.rewind(stream);
+    }
   }
 
   /** Offers Records in the order of the journal. `full`: come back after an acknowledgement or a commit. */
@@ -336,11 +359,19 @@ export class BridgeSession {
     if (record.offset < stream.next) return this.#fill(stream, record, route);
     this.#missing(stream, Infinity);
     const { maximumQoS, window } = this.#window.limits;
+    if (route.batch !== undefined) {
+      const replay = this.#replayOf(stream);
+      if (window === 0 || this.#batches.offer(stream, record, route, route.batch, replay) === 'full')
+        return 'full';
+      stream.next = record.offset + 1;
+      return 'taken';
+    }
     const qos = Math.min(route.qos, maximumQoS) as QoS;
     if (
       ring.tail - ring.toSend >= window ||
       ring.isFull ||
-      !this.#window.hasRoom(stream, qos, this.hasHistory)
+      !this.#window.hasRoom(stream, qos, this.hasHistory) ||
+      !this.#batches.yields(stream, record)
     ) {
       return 'full';
     }
@@ -358,11 +389,12 @@ export class BridgeSession {
     const stream = this.#streams[to];
     this.#missing(stream, offset);
     const end = Math.min(offset, stream.until);
-    if (end > stream.next && stream.isFilled) {
+    if (end > stream.next && this.#isFilled(stream)) {
       stream.next = end;
       // Other bridges' Records alone are worth no write, until a restart would have to look at many again.
       if (end - stream.savedNext > PASSED_UNSAVED_MAX) this.#tally.soon();
     }
+    if (stream.next >= stream.until) this.#batches.sealStream(stream);
   }
 
   /** Sends what may be sent now. */
@@ -438,7 +470,8 @@ export class BridgeSession {
   /** The state to be stored, with what has been delivered and lost since the last one. */
   save(received: readonly number[]): Save {
     const streams = this.#exchanges.saved;
-    const heldOf = (id: StreamId): number[] => (streams[id]?.open ?? []).map(({ offset }) => offset);
+    const heldOf = (id: StreamId): number[] =>
+      (streams[id]?.open ?? []).flatMap(({ offset, batch = [offset] }) => batch);
     const { saved, generation } = this.#identity;
     const { delivered, lost, replayed } = this.#tally.take();
     const save: Save = {
@@ -469,6 +502,7 @@ export class BridgeSession {
       probing: saved.probing,
       tails: STREAMS.map((id) => this.#streams[id].ring.tail),
       released: this.#toRelease,
+      sealed: this.#exchanges.sealed(),
     };
     for (const stream of this.#streams) stream.savedNext = stream.next;
     this.#toRelease = [];
@@ -483,6 +517,7 @@ export class BridgeSession {
     for (const { id, ring } of this.#streams) {
       ring.committedTail = Math.max(ring.committedTail, save.tails[id] ?? 0);
     }
+    for (const batch of save.sealed) batch.committed = true;
     for (const packetIdentifier of save.released) {
       const found = this.#exchanges.find(packetIdentifier, 2, ACKNOWLEDGED);
       if (found === undefined) continue;
@@ -517,6 +552,8 @@ export class BridgeSession {
     const { ring } = stream;
     if (ring.isHeavy) return 'full';
     this.#missing(stream, record.offset);
+    if (this.#batches.fill(stream, record, route)) return 'taken';
+    while (ring.toFill < ring.tail && ring.batch[ring.at(ring.toFill)] !== undefined) ring.toFill += 1;
     if (ring.toFill === ring.tail) return 'taken';
     const at = ring.at(ring.toFill);
     if (ring.offset[at] !== record.offset) return 'taken';
@@ -529,32 +566,54 @@ export class BridgeSession {
   /** Entries before `offset` that still have no content: the journal has evicted them, and counted them as lost. */
   #missing(stream: Stream, offset: number): void {
     const { ring } = stream;
+    this.#batches.missing(stream, offset, (at) => this.#gone(stream, at));
     while (ring.toFill < ring.tail) {
       const at = ring.at(ring.toFill);
-      if ((ring.offset[at] as number) >= offset) return;
+      if (ring.batch[at] === undefined && (ring.offset[at] as number) >= offset) return;
       ring.toFill += 1;
       const phase = ring.phase[at];
-      if ((phase !== WAITING && phase !== AGAIN) || ring.record[at] !== undefined) continue;
-      if (stream.id === REPLAY) this.#tally.lose(stream, at, 'expired');
-      ring.credit[at] = 0;
-      // The server may hold the identifier of one that was sent: only PUBREL frees it for sure.
-      if (phase === AGAIN && ring.qos[at] === 2) this.#acknowledge(ring, at);
-      else this.#complete(stream, at, undefined);
+      const isBatch = ring.batch[at] !== undefined;
+      if (isBatch || (phase !== WAITING && phase !== AGAIN) || ring.record[at] !== undefined) continue;
+      this.#gone(stream, at);
     }
+  }
+
+  /** There is nothing left to send of it. */
+  #gone(stream: Stream, at: number): void {
+    const { ring } = stream;
+    if (stream.id === REPLAY) this.#tally.lose(stream, at, 'expired');
+    ring.credit[at] = 0;
+    // The server may hold the identifier of one that was sent: only PUBREL frees it for sure.
+    if (ring.phase[at] === AGAIN && ring.qos[at] === 2) this.#acknowledge(ring, at);
+    else this.#complete(stream, at, undefined);
+  }
+
+  /** The job, of the stream `replay`. */
+  #replayOf(stream: Stream): string | undefined {
+    return stream.id === REPLAY ? this.#replayJob : undefined;
+  }
+
+  #isFilled(stream: Stream): boolean {
+    return stream.isFilled && this.#batches.isFilled(stream);
   }
 
   #send(stream: Stream, at: number, index: number, phase: number, wire: Wire): boolean {
     const { ring } = stream;
-    const record = ring.record[at];
-    const route = ring.route[at];
+    const batch = ring.batch[at];
     const qos = ring.qos[at] as QoS;
+    const isCommitted = qos < 2 || (batch === undefined ? index < ring.committedTail : batch.committed);
+    if (!isCommitted || !this.#window.letsOut(qos)) return false;
+    const { record, route } =
+      batch === undefined
+        ? { record: ring.record[at], route: ring.route[at] }
+        : (this.#batches.carrier(stream, at, this.#replayOf(stream)) ?? {});
     if (record === undefined || route === undefined) return false;
-    if (!this.#window.letsOut(qos) || (qos === 2 && index >= ring.committedTail)) return false;
     const again = phase === AGAIN;
-    const replay = stream.id === REPLAY ? this.#replayJob : undefined;
+    const replay = this.#replayOf(stream);
     const late = replay !== undefined || this.#history.isLate(stream, record);
     const written = wire.publish(record, route, qos, ring.identifier[at] as number, again, late, replay);
     ring.release(at);
+    batch?.release();
     if (written === 'sent' && qos > 0) {
       ring.phase[at] = SENT;
       this.#window.sent(ring, at);

@@ -3,7 +3,8 @@
  * ledger it moves, and at 50,000 messages a second it is rewritten often.
  *
  *   format │ server │ client id │ flags │ generation │ last identifier │
- *   5 × ( next │ open: Δoffset, identifier, QoS+phase ) │ end of the open gap │ gaps │ replay │ received
+ *   5 × ( next │ open: Δoffset, identifier, QoS+phase, of a batch its stretches: gap, length ) │
+ *   end of the open gap │ gaps │ replay │ received
  *
  * Numbers are LEB128. Every Record of the bridge below `next` that is not listed as open is done with, gaps excepted.
  */
@@ -46,6 +47,8 @@ export interface OpenEntry {
   readonly qos: QoS;
   /** `published`: assigned and perhaps sent; `released`: PUBREC was there, only PUBREL is to be sent. */
   readonly phase: 'published' | 'released';
+  /** Of a batch: the offsets of its messages, ascending, the first of them `offset`. One that forms has no identifier. */
+  readonly batch?: readonly number[];
 }
 
 export const newState: SavedState = {
@@ -66,6 +69,28 @@ const FORMAT = 3;
 /** Without flags, with one stream and no gaps. */
 const FORMAT_1 = 1;
 const PROBING = 1;
+/** Beside QoS and phase of an entry. */
+const BATCH = 8;
+/** No batch has more; a count above it is damage. */
+const MEMBERS_MAX = 1_000_000;
+
+/** As [from, to) of offsets that follow each other. */
+function stretchesOf(offsets: readonly number[]): (readonly [from: number, to: number])[] {
+  const stretches: [number, number][] = [];
+  for (const offset of offsets) {
+    const last = stretches.at(-1);
+    if (last !== undefined && last[1] === offset) last[1] = offset + 1;
+    else stretches.push([offset, offset + 1]);
+  }
+  return stretches;
+}
+
+function stretchesIn(open: readonly OpenEntry[]): number {
+  return open.reduce(
+    (sum, { batch = [] }) => sum + (batch.length === 0 ? 0 : 1 + stretchesOf(batch).length),
+    0,
+  );
+}
 
 export function encodeState(state: SavedState): Uint8Array {
   const server = Buffer.from(state.server);
@@ -77,7 +102,7 @@ export function encodeState(state: SavedState): Uint8Array {
       server.length +
       clientId.length +
       replay.length +
-      state.streams.reduce((bytes, { open }) => bytes + 20 + open.length * 14, 0) +
+      state.streams.reduce((bytes, { open }) => bytes + 20 + open.length * 14 + stretchesIn(open) * 20, 0) +
       state.gaps.length * 20 +
       state.received.length * 3,
   );
@@ -105,11 +130,20 @@ export function encodeState(state: SavedState): Uint8Array {
     put(next);
     put(open.length);
     let previous = 0;
-    for (const { offset, packetIdentifier, qos, phase } of open) {
+    for (const { offset, packetIdentifier, qos, phase, batch = [] } of open) {
       put(offset - previous);
       put(packetIdentifier);
-      put(qos | (phase === 'released' ? 4 : 0));
+      put(qos | (phase === 'released' ? 4 : 0) | (batch.length > 0 ? BATCH : 0));
       previous = offset;
+      if (batch.length === 0) continue;
+      const stretches = stretchesOf(batch);
+      put(stretches.length);
+      let end = offset;
+      for (const [from, to] of stretches) {
+        put(from - end);
+        put(to - from);
+        end = to;
+      }
     }
   }
   put(state.historyUntil);
@@ -159,6 +193,18 @@ export function decodeState(bytes: Uint8Array): SavedState | undefined {
   if (flags > PROBING) return undefined;
   const generation = take();
   const lastPacketIdentifier = take();
+  const members = (first: number, next: number): number[] => {
+    const offsets: number[] = [];
+    let end = first;
+    for (let left = take(); intact && left > 0; left -= 1) {
+      const from = end + take();
+      end = from + take();
+      if (end > next || offsets.length + end - from > MEMBERS_MAX) intact = false;
+      for (let offset = from; intact && offset < end; offset += 1) offsets.push(offset);
+    }
+    if (offsets[0] !== first) intact = false;
+    return offsets;
+  };
   const stream = (): SavedStream => {
     const next = take();
     const open: OpenEntry[] = [];
@@ -168,12 +214,14 @@ export function decodeState(bytes: Uint8Array): SavedState | undefined {
       const packetIdentifier = take();
       const kind = take();
       const qos = kind & 3;
-      if (qos === 3 || kind > 7 || packetIdentifier > 0xffff || offset >= next) intact = false;
+      if (qos === 3 || kind > 15 || packetIdentifier > 0xffff || offset >= next) intact = false;
+      const batch = (kind & BATCH) === 0 ? undefined : members(offset, next);
       open.push({
         offset,
         packetIdentifier,
         qos: qos as QoS,
         phase: (kind & 4) === 0 ? 'published' : 'released',
+        ...(batch !== undefined && { batch }),
       });
     }
     return { next, open };

@@ -82,6 +82,7 @@ export class Bridge implements Part {
     if (!told) parts.link.client?.close({ kind: 'closed', sentence: 'the server took no status any more' });
     await parts.link.stop(SHUTDOWN_CLOSE_MS);
     parts.incoming.stop();
+    parts.batchTimer.stop();
     parts.saver.stop();
   }
 
@@ -156,7 +157,8 @@ export class Bridge implements Part {
     const { config, log, name } = this.#options;
     const window = Math.min(config.inflight, connack.properties?.receiveMaximum ?? 0xffff, WINDOW_MAX);
     const { maximumQoS = 2 } = connack.properties ?? {};
-    const limits: Limits = { window, windowQoS2: window, maximumQoS };
+    const packetBytesMax = connack.properties?.maximumPacketSize ?? PACKET_SIZE_MAX;
+    const limits: Limits = { window, windowQoS2: window, maximumQoS, packetBytesMax };
 
     if (session.connected(server.url, clientId, sessionPresent, limits)) {
       this.#sessionsLost += 1;
@@ -307,10 +309,12 @@ export class Bridge implements Part {
   }
 
   #turn(): void {
-    const { control, feeds, incoming, link, pacing, replay, saver, session, settling } = this.#built();
+    const { batchTimer, control, feeds, incoming, link, pacing, replay, saver, session, settling } =
+      this.#built();
     // In this very turn: the messages that were handed to the broker in it go into the same transaction.
     if (incoming.saveNeeded && link.state !== 'stopped') saver.now(incoming.saving());
     const wire = this.#wire;
+    session.batches.now(this.#clock.monotonicMs(), this.#clock.wallMs());
     const mayBegin = (): boolean => !this.#stopping && !settling.isOn;
     const offer = (): boolean => [feeds.offer(), replay?.offer() === true].includes(true);
     if (wire !== undefined) {
@@ -318,12 +322,14 @@ export class Bridge implements Part {
       control.turn();
       do {
         if (mayBegin()) offer();
+        session.batches.seal();
         session.pump(wire);
         // At QoS 0 all that was taken has left: on, until the turn is full.
       } while (mayBegin() && wire.writable && offer());
     }
     if (settling.isOn && session.inFlight === 0 && !session.replay.isOpen) settling.done();
     saver.turn();
+    if (wire !== undefined) batchTimer.arm(session.batches.deadlineMs);
     const hadNoRoom = wire !== undefined && !wire.writable;
     link.client?.flush();
     // The turn was full, not the socket: no `drained` would bring us back.

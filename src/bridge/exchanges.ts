@@ -2,9 +2,11 @@
  * All that is open, on all streams, and by which Packet Identifier: what an acknowledgement is for is found here.
  * What may happen to an entry is bridge-session.ts's to decide.
  */
+import { invariant } from '../core/error.js';
 import type { QoS } from '../core/message.js';
 import type { OpenEntry, SavedState, SavedStream } from './bridge-state.js';
-import { ACKNOWLEDGED, AGAIN, DONE, type OpenRing, RELEASED, SENT, WAITING } from './open-ring.js';
+import { OpenBatch } from './open-batch.js';
+import { ACKNOWLEDGED, AGAIN, DONE, FORMING, type OpenRing, RELEASED, SENT, WAITING } from './open-ring.js';
 import { CONTROL, PacketIdentifiers } from './packet-identifiers.js';
 import { HIGH, HISTORY, LIVE, NORMAL, REPLAY, Stream, type StreamId } from './stream.js';
 
@@ -29,10 +31,16 @@ export class Exchanges {
     this.streams[HISTORY].until = state.historyUntil;
     this.#identifiers = new PacketIdentifiers(state.lastPacketIdentifier);
     for (const stream of this.streams) {
-      for (const { offset, packetIdentifier, qos, phase } of state.streams[stream.id]?.open ?? []) {
+      for (const { offset, packetIdentifier, qos, phase, batch } of state.streams[stream.id]?.open ?? []) {
+        if (batch !== undefined && packetIdentifier === 0) {
+          // Of one at QoS 0 nobody knows whether it was sealed; it is as good as one that was not.
+          this.form(stream, offset, qos, restored(batch, false));
+          continue;
+        }
         const inPhase = phase === 'released' ? RELEASED : qos === 0 ? WAITING : AGAIN;
         const index = push(stream, offset, qos, inPhase, packetIdentifier);
         if (packetIdentifier !== 0) this.#identifiers.claim(packetIdentifier, useOf(stream, index));
+        if (batch !== undefined) hold(stream, index, restored(batch, true));
       }
       stream.ring.committedTail = stream.ring.tail;
       stream.ring.toFill = stream.ring.head;
@@ -48,10 +56,13 @@ export class Exchanges {
     return this.streams.map(({ next, ring }) => ({ next, open: openOf(ring) }));
   }
 
-  /** Open: an identifier is assigned and the exchange is not complete. A replay's are not counted. */
+  /** Messages that are open: an identifier is assigned and the exchange is not complete. A replay's are not counted. */
   get count(): number {
     const [high, normal, live, history] = this.streams;
-    return high.open + normal.open + live.open + history.open;
+    return [high, normal, live, history].reduce(
+      (sum, { open, ring }) => sum + open + moreThanEntries(ring),
+      0,
+    );
   }
 
   /** A new entry, without content; undefined: no identifier is free. Returns its index. */
@@ -59,6 +70,44 @@ export class Exchanges {
     const packetIdentifier = qos > 0 ? this.#identifiers.take(useOf(stream, stream.ring.tail)) : 0;
     if (qos > 0 && packetIdentifier === 0) return undefined;
     return push(stream, offset, qos, WAITING, packetIdentifier);
+  }
+
+  /** Batches whose messages are fixed and not all known to the disk. */
+  sealed(): OpenBatch[] {
+    return this.streams.flatMap(({ ring }) => {
+      if (ring.members === 0) return [];
+      const sealed: OpenBatch[] = [];
+      for (let index = ring.head; index < ring.tail; index += 1) {
+        const batch = ring.batch[ring.at(index)];
+        if (batch === undefined || batch.committed || ring.phase[ring.at(index)] === FORMING) continue;
+        sealed.push(batch);
+      }
+      return sealed;
+    });
+  }
+
+  /** A new entry for a batch that takes more messages, without identifier. Returns its index. */
+  form(stream: Stream, offset: number, qos: QoS, batch: OpenBatch): number {
+    const { ring } = stream;
+    const isFilled = ring.toFill === ring.tail;
+    const index = ring.push(offset, qos, FORMING, 0);
+    if (isFilled) ring.toFill = ring.tail;
+    hold(stream, index, batch);
+    return index;
+  }
+
+  /** The batch takes no more: it is an entry like any other. */
+  seal(stream: Stream, index: number, qos: QoS): void {
+    const { ring } = stream;
+    const at = ring.at(index);
+    const packetIdentifier = qos > 0 ? this.#identifiers.take(useOf(stream, index)) : 0;
+    invariant(qos === 0 || packetIdentifier !== 0, 'a window below 65,535 leaves an identifier free');
+    ring.offset[at] = ring.batch[at]?.offsets[0] ?? (ring.offset[at] as number);
+    ring.identifier[at] = packetIdentifier;
+    ring.qos[at] = qos;
+    ring.phase[at] = WAITING;
+    if (qos > 0) stream.open += 1;
+    if (qos === 2) stream.openQoS2 += 1;
   }
 
   /** The entry that has this identifier, whatever its phase. */
@@ -167,18 +216,48 @@ function useOf(stream: Stream, index: number): number {
   return index * USES + stream.id;
 }
 
+function hold(stream: Stream, index: number, batch: OpenBatch): void {
+  const { ring } = stream;
+  const at = ring.at(index);
+  ring.batch[at] = batch;
+  ring.members += batch.length;
+}
+
+function restored(offsets: readonly number[], committed: boolean): OpenBatch {
+  // Nobody knows for how long its first message has waited.
+  const batch = new OpenBatch(undefined, Number.NEGATIVE_INFINITY);
+  batch.offsets.push(...offsets);
+  batch.committed = committed;
+  return batch;
+}
+
+/** Messages of sealed batches beyond the first of each. */
+function moreThanEntries(ring: OpenRing): number {
+  if (ring.members === 0) return 0;
+  let more = 0;
+  for (let index = ring.head; index < ring.tail; index += 1) {
+    const at = ring.at(index);
+    const batch = ring.batch[at];
+    if (batch !== undefined && ring.phase[at] !== FORMING && ring.qos[at] !== 0) more += batch.length - 1;
+  }
+  return more;
+}
+
 function openOf(ring: OpenRing): OpenEntry[] {
   const open: OpenEntry[] = [];
   for (let index = ring.head; index < ring.tail; index += 1) {
     const at = ring.at(index);
     const phase = ring.phase[at] as number;
     if (phase === DONE) continue;
+    const batch = ring.batch[at];
     open.push({
-      offset: ring.offset[at] as number,
+      offset: batch?.offsets[0] ?? (ring.offset[at] as number),
       packetIdentifier: ring.identifier[at] as number,
       qos: ring.qos[at] as QoS,
-      phase: phase >= ACKNOWLEDGED ? 'released' : 'published',
+      phase: phase === ACKNOWLEDGED || phase === RELEASED ? 'released' : 'published',
+      ...(batch !== undefined && { batch: [...batch.offsets] }),
     });
   }
-  return open;
+  // What did not fit into a batch stands behind it, with messages that came before others'.
+  return ring.members === 0 ? open : open.sort((one, other) => one.offset - other.offset);
 }

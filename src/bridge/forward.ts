@@ -4,7 +4,7 @@
  * message is accepted, so that a later change of the rules orphans no backlog.
  */
 import type { BridgeConfig } from '../config/schema.js';
-import type { Lane, Route } from '../core/route.js';
+import type { BatchPolicy, Lane, Route } from '../core/route.js';
 import { matches } from '../mqtt/topic.js';
 
 export interface ForwardingGateway {
@@ -39,9 +39,24 @@ export function routeFor(
       strip: renderGateway(rule.strip, gateway.id),
       prefix: renderGateway(rule.prefix, gateway.id),
       properties: rule.properties,
+      ...(rule.batch !== undefined && { batch: batchOf(rule.batch, gateway.id) }),
     };
   }
   return undefined;
+}
+
+function batchOf(
+  batch: NonNullable<BridgeConfig['forward'][number]['batch']>,
+  gatewayId: string,
+): BatchPolicy {
+  return {
+    topic: renderGateway(batch.topic, gatewayId),
+    encoding: batch.encoding,
+    compress: batch.compress,
+    maxDelayMs: batch.max_delay,
+    maxBytes: batch.max_bytes,
+    maxMessages: batch.max_messages,
+  };
 }
 
 function laneOf(rule: BridgeConfig['forward'][number]): Lane {

@@ -9,6 +9,7 @@
  */
 import type { Record } from '../core/record.js';
 import type { Route } from '../core/route.js';
+import type { OpenBatch } from './open-batch.js';
 
 export const DONE = 0;
 export const WAITING = 1;
@@ -17,6 +18,8 @@ export const SENT = 2;
 export const AGAIN = 3;
 export const ACKNOWLEDGED = 4;
 export const RELEASED = 5;
+/** A batch that takes more messages: it has no identifier yet. */
+export const FORMING = 6;
 
 /** A person's default window four times: one message that is not acknowledged holds up the ring only after so many. */
 const CAPACITY_LEAST = 4096;
@@ -39,6 +42,8 @@ export class OpenRing {
   readonly topic: (string | undefined)[];
   readonly record: (Record | undefined)[];
   readonly route: (Route | undefined)[];
+  /** Where the entry is a batch: its messages. Then `offset` is that of the first, and `record` is not used. */
+  readonly batch: (OpenBatch | undefined)[] = [];
 
   head = 0;
   toSend = 0;
@@ -46,6 +51,8 @@ export class OpenRing {
   tail = 0;
   /** Entries before this have their identifier on disk. */
   committedTail = 0;
+  /** Messages of all its batches. */
+  members = 0;
   #heldBytes = 0;
 
   constructor(least: number) {
@@ -68,6 +75,17 @@ export class OpenRing {
 
   get isEmpty(): boolean {
     return this.head === this.tail;
+  }
+
+  /** The least offset of all entries, which are in their order unless there are batches among them. */
+  get least(): number {
+    let least = this.offset[this.at(this.head)] as number;
+    if (this.members === 0) return least;
+    for (let index = this.head + 1; index < this.tail; index += 1) {
+      const at = this.at(index);
+      if (this.phase[at] !== DONE) least = Math.min(least, this.offset[at] as number);
+    }
+    return least;
   }
 
   /** No room for another entry, or for the content of one. */
@@ -121,6 +139,9 @@ export class OpenRing {
     this.phase[at] = DONE;
     this.topic[at] = undefined;
     this.route[at] = undefined;
+    if (at >= this.batch.length) return;
+    this.members -= this.batch[at]?.length ?? 0;
+    this.batch[at] = undefined;
   }
 
   /** Moves past what is done with at the front. */

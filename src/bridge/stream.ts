@@ -45,7 +45,7 @@ export class Stream {
   /** The oldest offset that it still needs. */
   get cursor(): number {
     const { ring } = this;
-    return ring.isEmpty ? this.next : (ring.offset[ring.at(ring.head)] as number);
+    return ring.isEmpty ? this.next : ring.least;
   }
 
   /** Whether all that is open has its content, so that only what was never offered is of use. */

@@ -52,7 +52,7 @@ export class Tally {
     if (lost !== undefined) this.lose(stream, at, lost);
     else if (stream.ring.credit[at] === 0) return;
     else if (stream.id === REPLAY) this.#replay(stream, at, 'sent');
-    else this.#delivered += 1;
+    else this.#delivered += stream.ring.batch[at]?.length ?? 1;
   }
 
   /** It is lost, though its exchange may go on. */
@@ -60,15 +60,26 @@ export class Tally {
     const { ring } = stream;
     if (ring.credit[at] === 0) return;
     ring.credit[at] = 0;
+    const batch = ring.batch[at];
     if (stream.id === REPLAY) {
       this.#replay(stream, at, 'skipped');
       return;
     }
-    this.#lost.push({
-      reason,
-      topic: ring.topic[at] ?? '',
-      acceptedAtMs: ring.acceptedAtMs[at] as number,
+    if (batch === undefined) {
+      this.#lost.push({ reason, topic: ring.topic[at] ?? '', acceptedAtMs: ring.acceptedAtMs[at] as number });
+      return;
+    }
+    batch.offsets.forEach((_, place) => {
+      const acceptedAtMs = batch.acceptedAtMs[place] ?? 0;
+      this.#lost.push({ reason, topic: batch.topics[place] ?? '', acceptedAtMs });
     });
+  }
+
+  /** A message that is no entry of its own. */
+  loseOne({ id }: Stream, lost: LostRecord): void {
+    if (id === REPLAY) this.#replayed = { ...this.#replayed, skipped: this.#replayed.skipped + 1 };
+    else this.#lost.push(lost);
+    this.soon();
   }
 
   /** All since the last time. */
@@ -83,10 +94,13 @@ export class Tally {
 
   #replay({ ring }: Stream, at: number, what: 'sent' | 'skipped'): void {
     const { sent, skipped, reached = 0 } = this.#replayed;
+    const batch = ring.batch[at];
+    const count = batch?.length ?? 1;
+    const acceptedAtMs = batch?.acceptedAtMs.at(-1) ?? (ring.acceptedAtMs[at] as number);
     this.#replayed = {
-      sent: sent + (what === 'sent' ? 1 : 0),
-      skipped: skipped + (what === 'skipped' ? 1 : 0),
-      reached: Math.max(reached, ring.acceptedAtMs[at] as number),
+      sent: sent + (what === 'sent' ? count : 0),
+      skipped: skipped + (what === 'skipped' ? count : 0),
+      reached: Math.max(reached, acceptedAtMs),
     };
   }
 }

@@ -32,6 +32,8 @@ export interface Limits {
   /** Of these, QoS 2. */
   readonly windowQoS2: number;
   readonly maximumQoS: QoS;
+  /** The largest packet; absent: no limit. */
+  readonly packetBytesMax?: number;
 }
 
 /** No connection: nothing may be sent. */

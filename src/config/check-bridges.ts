@@ -127,6 +127,7 @@ function checkRules(report: Report, path: Path, bridge: Tree): void {
     check([...rule, 'filter'], (filter) => filterProblem(filter, false));
     check([...rule, 'strip'], gatewayTopicProblem);
     check([...rule, 'prefix'], gatewayTopicProblem);
+    check([...rule, 'batch', 'topic'], gatewayTopicProblem);
     checkStrip(report, rule);
     checkOrder(report, rule);
   }

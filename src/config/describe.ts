@@ -60,7 +60,13 @@ export interface Publication {
   /** As MQTT carries them, without acknowledgements and what TCP adds. */
   readonly bytesPerDay: number;
   readonly onChange: boolean;
-  readonly bridges: readonly { readonly bridge: string; readonly topic: string; readonly qos: 0 | 1 | 2 }[];
+  readonly bridges: readonly {
+    readonly bridge: string;
+    readonly topic: string;
+    readonly qos: 0 | 1 | 2;
+    /** The topic of the batch that it goes in. */
+    readonly batch?: string;
+  }[];
 }
 
 interface Rule {
@@ -270,7 +276,8 @@ function carried(
   if (rule === undefined) return [];
   const strip = gateway(rule.strip);
   const rest = strip !== '' && topic.startsWith(strip) ? topic.slice(strip.length) : topic;
-  return [{ bridge, topic: gateway(rule.prefix) + rest, qos: rule.qos ?? qos }];
+  const batch = rule.batch === undefined ? {} : { batch: gateway(rule.batch.topic) };
+  return [{ bridge, topic: gateway(rule.prefix) + rest, qos: rule.qos ?? qos, ...batch }];
 }
 
 /** A grouped message is one, however many points it holds. */

@@ -8,7 +8,6 @@ import type { Path } from './config-error.js';
 const KEYS: Readonly<Record<string, readonly string[]>> = {
   '': ['commands', 'clock'],
   'bridges.*': ['window', 'budget'],
-  'bridges.*.forward.*': ['batch'],
 };
 
 const VALUES: Readonly<Record<string, readonly string[]>> = {

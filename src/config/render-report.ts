@@ -73,7 +73,10 @@ function readFrom(device: DeviceReport, point: PointReport): string {
 }
 
 function published(publication: Publication): string {
-  const bridges = publication.bridges.map(({ bridge, topic, qos }) => `${bridge} as ${topic} qos ${qos}`);
+  const bridges = publication.bridges.map(
+    ({ batch, bridge, topic, qos }) =>
+      `${bridge} as ${topic} qos ${qos}${batch === undefined ? '' : `, in batches on ${batch}`}`,
+  );
   return [
     `topic ${publication.topic} qos ${publication.qos}${publication.retain ? ' retained' : ''}${publication.grouped ? ' together' : ''}`,
     `${perDay(publication)} a day, ${bytesText(publication.bytesPerDay)}`,

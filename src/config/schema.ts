@@ -8,6 +8,7 @@
  */
 
 import { alarmKey, alarmsSchema } from './alarm-schema.js';
+import { batchSchema } from './batch-section.js';
 import { driverFileBusSchema, driverFilePointSchema, options } from './driver-file-schema.js';
 import {
   describeListenerUrl,
@@ -352,6 +353,7 @@ const forwardSchema = z.strictObject({
     .enum(['all', 'none'])
     .default('all')
     .describe('Whether the User Properties gw, j, seq and ts go along (MQTT 5).'),
+  batch: batchSchema.optional().describe('Many messages leave as one; absent: each by itself.'),
 });
 const receiveSchema = z.strictObject({
   filter: text('a topic filter').describe('Topic filter; {gateway} stands for the gateway id.'),

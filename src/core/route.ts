@@ -14,6 +14,20 @@ export interface Route {
   readonly prefix: string;
   /** Whether gw, j, seq and ts go along as User Properties. */
   readonly properties: 'all' | 'none';
+  /** Many messages leave as one; absent: each by itself. */
+  readonly batch?: BatchPolicy;
+}
+
+export interface BatchPolicy {
+  /** Rendered. */
+  readonly topic: string;
+  readonly encoding: 'json' | 'cbor' | 'columnar';
+  readonly compress: 'none' | 'deflate' | 'brotli';
+  /** How long the first message waits for others. */
+  readonly maxDelayMs: number;
+  /** Of the payload, compressed; a message that is larger goes alone. */
+  readonly maxBytes: number;
+  readonly maxMessages: number;
 }
 
 export type Lane = 'high' | 'normal' | 'history';
