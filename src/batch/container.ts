@@ -4,7 +4,7 @@ import { ByteSource } from './byte-source.js';
 import { CBOR_MARK } from './cbor.js';
 import { readColumnar } from './columnar.js';
 import { readDocument } from './document.js';
-import { type Inflate, inflated } from './inflate.js';
+import { type Inflate, inflated, inflatedNow } from './inflate.js';
 import { messagesOf, type Table } from './table.js';
 
 export const COLUMNAR_MARK = 0xc7;
@@ -27,31 +27,51 @@ export interface Opened extends Batch {
   readonly compress: BatchCompression;
 }
 
+/** Takes it apart; decompressing is left to `inflate`, which may take its time. */
 export async function openBatch(payload: Uint8Array, limits: Limits): Promise<Opened> {
-  const { bytesMax, inflate, messagesMax } = limits;
-  if (payload[0] === COLUMNAR_MARK) {
-    const { compress, table } = await openColumnar(payload, limits);
-    return opened(table, 'columnar', compress, bytesMax);
-  }
-  let compress: BatchCompression = 'none';
-  let document = payload;
-  if (payload[0] === ZLIB) {
-    compress = 'deflate';
-    document = await inflated('deflate', payload, bytesMax, inflate);
-  } else if (BROTLI_MARK.every((byte, at) => payload[at] === byte)) {
-    compress = 'brotli';
-    document = await inflated('brotli', payload.subarray(BROTLI_MARK.length), bytesMax, inflate);
-  }
+  const { bytes, bytesMax, format, open } = peel(payload, limits);
+  return open(format === undefined ? bytes : await inflated(format, bytes, bytesMax, limits.inflate));
+}
+
+/** The same at once, where there is node:zlib. */
+export function openBatchNow(payload: Uint8Array, limits: Omit<Limits, 'inflate'>): Opened {
+  const { bytes, bytesMax, format, open } = peel(payload, limits);
+  return open(format === undefined ? bytes : inflatedNow(format, bytes, bytesMax));
+}
+
+interface Peeled {
+  /** How `bytes` are compressed; undefined: not at all. */
+  readonly format: Parameters<Inflate>[0] | undefined;
+  readonly bytes: Uint8Array;
+  /** When they are not any more. */
+  readonly bytesMax: number;
+  readonly open: (bytes: Uint8Array) => Opened;
+}
+
+function peel(payload: Uint8Array, limits: Limits): Peeled {
+  const { bytesMax } = limits;
+  if (payload[0] === COLUMNAR_MARK) return peelColumnar(payload, limits);
+  const document = (format: 'deflate' | 'brotli' | undefined, bytes: Uint8Array): Peeled => ({
+    ...{ format, bytes, bytesMax },
+    open: (whole) => openDocument(whole, limits, format),
+  });
+  if (payload[0] === ZLIB) return document('deflate', payload);
+  const isBrotli = BROTLI_MARK.every((byte, at) => payload[at] === byte);
+  return isBrotli ? document('brotli', payload.subarray(BROTLI_MARK.length)) : document(undefined, payload);
+}
+
+function openDocument(
+  document: Uint8Array,
+  { bytesMax, messagesMax }: Limits,
+  compress: BatchCompression = 'none',
+): Opened {
   if (document.length > bytesMax) throw tooLarge(`it has more than ${bytesMax} bytes`);
   const isJson = document[0] === BRACE;
   if (!isJson && document[0] !== CBOR_MARK[0]) throw damaged('it begins like none');
   return opened(readDocument(document, messagesMax), isJson ? 'json' : 'cbor', compress, bytesMax);
 }
 
-async function openColumnar(
-  payload: Uint8Array,
-  { bytesMax, inflate, messagesMax }: Limits,
-): Promise<{ readonly table: Table; readonly compress: BatchCompression }> {
+function peelColumnar(payload: Uint8Array, { bytesMax, messagesMax }: Limits): Peeled {
   const from = new ByteSource(payload);
   from.u8();
   const kind = from.u8();
@@ -59,14 +79,19 @@ async function openColumnar(
   const compress = COMPRESSIONS[kind & 15];
   if (compress === undefined) throw damaged('an unknown compression');
   const stored = from.varint();
-  const headBytes = from.varint();
-  if (headBytes > bytesMax) throw tooLarge(`it has more than ${bytesMax} bytes`);
-  let head = from.raw(stored);
-  if (compress !== 'none') {
-    head = await inflated(compress === 'deflate' ? 'deflate-raw' : 'brotli', head, headBytes, inflate);
-  }
-  if (head.length !== headBytes) throw damaged('its head has another length than it says');
-  return { table: readColumnar(head, from.raw(from.left), { bytesMax, messagesMax }), compress };
+  const namesBytes = from.varint();
+  if (namesBytes > bytesMax) throw tooLarge(`it has more than ${bytesMax} bytes`);
+  const bytes = from.raw(stored);
+  const numbers = from.raw(from.left);
+  return {
+    format: compress === 'none' ? undefined : compress === 'deflate' ? 'deflate-raw' : 'brotli',
+    bytes,
+    bytesMax: namesBytes,
+    open: (names) => {
+      if (names.length !== namesBytes) throw damaged('its names have another length than it says');
+      return opened(readColumnar(names, numbers, { bytesMax, messagesMax }), 'columnar', compress, bytesMax);
+    },
+  };
 }
 
 function opened(table: Table, encoding: BatchEncoding, compress: BatchCompression, bytesMax: number): Opened {

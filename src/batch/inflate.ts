@@ -2,6 +2,7 @@
  * Decompression with a bound, wherever this runs: by Node.js's zlib where there is one (asked of the running program,
  * not imported, so that a browser's bundler finds nothing to resolve), else by the browser's DecompressionStream.
  */
+import { type GodwitError, reasonOf } from '../core/error.js';
 import { damaged, tooLarge } from './batch.js';
 
 /** Answers with what `bytes` hold, or undefined where that is more than `bytesMax`; throws where they are damaged. */
@@ -21,8 +22,27 @@ export async function inflated(
   try {
     whole = await inflate(format, bytes, bytesMax);
   } catch (fault) {
-    throw damaged(`it cannot be decompressed (${fault instanceof Error ? fault.message : String(fault)})`);
+    throw notInflated(fault);
   }
+  return checked(whole, bytesMax);
+}
+
+/** The same at once: only where there is node:zlib. */
+export function inflatedNow(format: Parameters<Inflate>[0], bytes: Uint8Array, bytesMax: number): Uint8Array {
+  let whole: Uint8Array | undefined;
+  try {
+    whole = zlibInflate(format, bytes, bytesMax);
+  } catch (fault) {
+    throw notInflated(fault);
+  }
+  return checked(whole, bytesMax);
+}
+
+function notInflated(fault: unknown): GodwitError {
+  return damaged(`it cannot be decompressed (${reasonOf(fault)})`);
+}
+
+function checked(whole: Uint8Array | undefined, bytesMax: number): Uint8Array {
   if (whole === undefined) throw tooLarge(`it decompresses to more than ${bytesMax} bytes`);
   return whole;
 }
@@ -42,7 +62,13 @@ const nodeZlib = (globalThis as { readonly process?: Process }).process?.getBuil
   | Zlib
   | undefined;
 
-const inflateByZlib: Inflate = async (format, bytes, bytesMax) => {
+const inflateByZlib: Inflate = async (format, bytes, bytesMax) => zlibInflate(format, bytes, bytesMax);
+
+function zlibInflate(
+  format: Parameters<Inflate>[0],
+  bytes: Uint8Array,
+  bytesMax: number,
+): Uint8Array | undefined {
   const zlib = nodeZlib as Zlib;
   const inflate =
     format === 'brotli'
@@ -56,7 +82,7 @@ const inflateByZlib: Inflate = async (format, bytes, bytesMax) => {
     if ((fault as { readonly code?: unknown }).code === 'ERR_BUFFER_TOO_LARGE') return undefined;
     throw fault;
   }
-};
+}
 
 /** Brotli only in browsers that have it: else this throws, and the caller gives an `inflate` of its own. */
 export const inflateByStream: Inflate = async (format, bytes, bytesMax) => {

@@ -3,6 +3,7 @@
  * and `godwit schema` needs no native package.
  */
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { describeServerUrl } from '../config/endpoint.js';
 import type { ConfigError } from '../config/parse.js';
 import { parsePointInTime } from '../config/point-in-time.js';
 import { GodwitError, reasonOf } from '../core/error.js';
@@ -10,6 +11,7 @@ import { VERSION } from '../core/version.js';
 import { validTopicFilter } from '../mqtt/topic.js';
 import { ExitCode } from './exit-code.js';
 import type { ReplayOptions } from './replay.js';
+import type { UnbatchOptions } from './unbatch.js';
 
 export const DEFAULT_CONFIG = '/etc/godwit/godwit.yaml';
 
@@ -81,6 +83,7 @@ function build(ends: (code: ExitCode) => void): Command {
   addFieldCommands(withConfig, ends);
   addJournalCommands(withConfig, ends);
   addReplay(withConfig, ends);
+  addUnbatch(program, ends);
   program
     .command('passwd <file> <user>')
     .description(
@@ -179,6 +182,41 @@ function addReplay(add: (name: string, what: string) => Command, ends: (code: Ex
     }
     const { replay } = await import('./replay.js');
     ends(await replay(config, options));
+  });
+}
+
+function addUnbatch(program: Command, ends: (code: ExitCode) => void): void {
+  program
+    .command('unbatch')
+    .description("on the server's side: publish again, message by message, what came in batches")
+    .addOption(serverOption('--from <url>', 'the server that has the batches'))
+    .addOption(serverOption('--to <url>', 'the server that gets the messages; it may be the same'))
+    .option('--filter <filter>', 'where batches come', topicFilter, 'godwit/+/batch')
+    .option(
+      '--state <folder>',
+      'where its journal is kept; $STATE_DIRECTORY or ./godwit-unbatch where absent',
+    )
+    .option('--client-id <id>', 'client identifier, with -from and -to behind it', 'godwit-unbatch')
+    .option('--from-user <name>', 'user name there; the password in $GODWIT_FROM_PASSWORD')
+    .option('--to-user <name>', 'user name there; the password in $GODWIT_TO_PASSWORD')
+    .option('--ca <file>', 'PEM file of the authorities to trust, for mqtts://')
+    .addOption(new Option('--protocol <version>', 'of MQTT').choices(['5', '3.1.1'] as const).default('5'))
+    .addOption(
+      new Option('--log-level <level>', 'what is logged')
+        .choices(['debug', 'info', 'warn', 'error'] as const)
+        .default('info'),
+    )
+    .action(async (options: UnbatchOptions) => {
+      const { unbatch } = await import('./unbatch.js');
+      ends(await unbatch(options));
+    });
+}
+
+function serverOption(flags: string, what: string): Option {
+  return new Option(flags, what).makeOptionMandatory().argParser((url: string): string => {
+    const why = describeServerUrl(url);
+    if (why !== undefined) throw new InvalidArgumentError(why);
+    return url;
   });
 }
 

@@ -8,6 +8,7 @@ import type { ConfigError } from '../config/parse.js';
 import { SystemClock } from '../core/clock.js';
 import { GodwitError, reasonOf } from '../core/error.js';
 import type { Log } from '../core/log.js';
+import type { Part } from '../core/part.js';
 import { createLog } from '../core/pino-log.js';
 import { Gateway } from '../gateway/gateway.js';
 import { SystemdNotifier } from '../gateway/sd-notify.js';
@@ -48,7 +49,7 @@ export function untilSignal(): Promise<NodeJS.Signals> {
   });
 }
 
-export async function stopWithin(gateway: Gateway, log: Log): Promise<ExitCode> {
+export async function stopWithin(gateway: Pick<Part, 'stop'>, log: Log): Promise<ExitCode> {
   const limit = setTimeout(() => {
     log.error({ limitMs: STOP_MS_MAX }, 'Gateway did not stop in time and is ended; the journal is safe');
     process.exit(ExitCode.failed);
@@ -93,7 +94,7 @@ function tryLoad(file: string, log: Log): LoadedConfig | undefined {
   }
 }
 
-function die(log: Log, fault: unknown): never {
+export function die(log: Log, fault: unknown): never {
   log.error(
     { reason: reasonOf(fault), stack: fault instanceof Error ? fault.stack : undefined },
     'Gateway cannot go on and ends; it starts again from the journal',
