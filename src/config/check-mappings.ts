@@ -198,13 +198,40 @@ function checkReport(report: Report, path: Path, rule: Tree): void {
     );
   }
   const on = node.entries.get('on');
+  const isTrend = on?.kind === 'scalar' && on.value === 'trend';
+  checkTrend(report, path, rule, isTrend);
   // A wrong `on` has its own error.
   if (on !== undefined && !(on.kind === 'scalar' && on.value === 'always')) return;
   for (const key of ['deadband', 'every']) {
-    if (!node.entries.has(key)) continue;
+    if (!node.entries.has(key) || isTrend) continue;
     report.atKey(
       [...path, 'report', key],
       `found ${key} without on: change, which it needs; add on: change or remove it`,
+    );
+  }
+}
+
+/** A line needs a tolerance, and each point its own. */
+function checkTrend(report: Report, path: Path, rule: Tree, isTrend: boolean): void {
+  const has = (key: string): boolean => nodeAt(rule, ['report', key]) !== undefined;
+  if (!isTrend) {
+    if (has('tolerance')) {
+      report.atKey(
+        [...path, 'report', 'tolerance'],
+        'found tolerance without on: trend, which it needs; add on: trend or remove it',
+      );
+    }
+    return;
+  }
+  if (!has('tolerance')) report.missing([...path, 'report', 'tolerance'], 'tolerance, which on: trend needs');
+  for (const key of ['deadband', 'min_interval']) {
+    if (!has(key)) continue;
+    report.atKey([...path, 'report', key], `found ${key} with on: trend, which chooses itself; remove it`);
+  }
+  if (nodeAt(rule, ['group']) !== undefined) {
+    report.atKey(
+      [...path, 'group'],
+      'found group with report.on: trend, which chooses for each point by itself; remove one',
     );
   }
 }

@@ -236,7 +236,7 @@ function publicationOf(
     grouped,
     messagesPerDay,
     bytesPerDay: messagesPerDay * messageBytes(topic, payload, qos),
-    onChange: report?.on === 'change',
+    onChange: report?.on === 'change' || report?.on === 'trend',
     bridges: Object.entries(config.bridges).flatMap(([bridge, of]) =>
       carried(config, bridge, of, topic, qos),
     ),

@@ -295,15 +295,22 @@ export const mappingSchema = z.strictObject({
   report: z
     .strictObject({
       on: z
-        .enum(['change', 'always'])
+        .enum(['change', 'always', 'trend'])
         .default('always')
-        .describe('Every reading, or only those that changed.'),
+        .describe(
+          'Every reading; those that changed; or the fewest with which every other lies within the tolerance of the straight line between its neighbours.',
+        ),
+      tolerance: z
+        .number()
+        .min(0)
+        .optional()
+        .describe('With on: trend, which needs it: how far from the line.'),
       deadband: z
         .union([z.number().min(0), z.string().regex(/^\d+(\.\d+)?%$/)])
         .register(words, { allowed: 'a number from 0, or per cent such as "1%"' })
         .optional()
         .describe('With on: change, the change that counts: absolute, or per cent such as "1%".'),
-      every: duration(10).optional().describe('With on: change, at the latest after this time.'),
+      every: duration(10).optional().describe('With on: change or trend, at the latest after this time.'),
       min_interval: duration(10)
         .optional()
         .describe(

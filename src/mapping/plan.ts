@@ -13,8 +13,9 @@ import { Alarm } from './alarm.js';
 import { Computation } from './computation.js';
 import { type Destination, Group, Outlet } from './outlet.js';
 import { DevicePlan, type PointEnds, PointPlan } from './point-plan.js';
-import type { ReportPolicy } from './report.js';
+import { latestMs, type ReportPolicy } from './report.js';
 import { renderTopic, type TopicNames } from './topic-template.js';
+import { TrendOutlet } from './trend-outlet.js';
 
 export interface MappingConfigs {
   readonly gatewayId: string;
@@ -110,11 +111,18 @@ class OutletMaker {
   of(point: string, config: PointConfig, pollMs: number): PointEnds {
     const outlets: Outlet[] = [];
     const aggregates: Aggregate[] = [];
+    const trends: TrendOutlet[] = [];
     for (const rule of this.#rules) {
       if (!rule.takesPoint(point)) continue;
       const { aggregate } = rule.config;
       const destination = this.#destination(rule.config, point, config.unit);
-      if (aggregate === undefined) {
+      if (rule.config.report?.on === 'trend') {
+        const { tolerance = 0 } = rule.config.report;
+        const policy = { tolerance, latestMs: latestMs(rule.report.everyMs, pollMs), pollMs };
+        trends.push(
+          new TrendOutlet(destination, policy, { device: this.#device, point }, this.#configs.keyValue),
+        );
+      } else if (aggregate === undefined) {
         const group = destination.grouped ? this.#group(rule, destination) : undefined;
         outlets.push(new Outlet(destination, { ...rule.report, pollMs }, group));
       } else {
@@ -124,7 +132,7 @@ class OutletMaker {
         aggregates.push(new Aggregate({ ...destination, format }, windows, names, this.#configs.keyValue));
       }
     }
-    return { outlets, aggregates, alarms: this.#alarms(point, config) };
+    return { outlets, aggregates, alarms: this.#alarms(point, config), trends };
   }
 
   #alarms(point: string, { alarm: alarms = [], unit }: PointConfig): Alarm[] {

@@ -14,12 +14,14 @@ import type { Computation } from './computation.js';
 import type { Group, Outlet } from './outlet.js';
 import { Unfit } from './step.js';
 import { makeTransform, type Transform } from './transform.js';
+import type { TrendOutlet } from './trend-outlet.js';
 
 /** Where the samples of a point go. */
 export interface PointEnds {
   readonly outlets: readonly Outlet[];
   readonly aggregates: readonly Aggregate[];
   readonly alarms: readonly Alarm[];
+  readonly trends: readonly TrendOutlet[];
 }
 
 export class DevicePlan {
@@ -41,6 +43,7 @@ export class PointPlan {
   readonly outlets: readonly Outlet[];
   readonly aggregates: readonly Aggregate[];
   readonly alarms: readonly Alarm[];
+  readonly trends: readonly TrendOutlet[];
   /** What is computed from it. */
   readonly computations: Computation[] = [];
   readonly staleAfterMs: number;
@@ -59,6 +62,7 @@ export class PointPlan {
     this.outlets = ends.outlets;
     this.aggregates = ends.aggregates;
     this.alarms = ends.alarms;
+    this.trends = ends.trends;
     this.staleAfterMs = staleAfterMs;
     this.quietMs = Math.min(staleAfterMs, ...ends.outlets.map((outlet) => outlet.report.latestMs));
     this.#unit = config.unit;
@@ -106,20 +110,27 @@ export class PointPlan {
     return deadlineMs;
   }
 
-  /** Of windows and alarms, which go on without readings. */
+  /** Of windows, alarms and trends, which go on without readings. */
   lastingDeadlineMs(): number {
     let deadlineMs = Infinity;
     for (const aggregate of this.aggregates) deadlineMs = Math.min(deadlineMs, aggregate.deadlineMs);
     for (const alarm of this.alarms) deadlineMs = Math.min(deadlineMs, alarm.deadlineMs);
+    for (const trend of this.trends) deadlineMs = Math.min(deadlineMs, trend.deadlineMs);
     return deadlineMs;
   }
 
-  /** The windows and alarms that the sample concerns. */
+  /** Whether anything is told of it but by its outlets. */
+  get hasLasting(): boolean {
+    return this.aggregates.length > 0 || this.alarms.length > 0 || this.trends.length > 0;
+  }
+
+  /** The windows, alarms and trends that the sample concerns. */
   tellLasting(sample: Sample, at: Stamp, into: SampleSet[]): void {
     for (const aggregate of this.aggregates) {
       if (sample.quality === 'stale') aggregate.stale(at.monotonicMs);
       else aggregate.take(sample, into);
     }
     for (const alarm of this.alarms) alarm.take(sample, at, into);
+    for (const trend of this.trends) trend.take(sample, at.monotonicMs, into);
   }
 }

@@ -27,6 +27,11 @@ export interface ReportPolicy {
 /** How late `every` may be: waiting so long for the next poll tells a fresh value instead of an old one. */
 const EVERY_SLACK_MS_MAX = 1000;
 
+/** No value is told later than this after the one before: `every`, and how late it may be. */
+export function latestMs(everyMs: number, pollMs: number): number {
+  return everyMs + Math.min(pollMs / 2, EVERY_SLACK_MS_MAX);
+}
+
 export class Report {
   readonly #policy: ReportPolicy;
   /** No value is told later than this after the one before: `every`, and how late it may be. */
@@ -40,7 +45,7 @@ export class Report {
   constructor(policy: ReportPolicy) {
     this.#policy = policy;
     this.#minIntervalMs = policy.minIntervalMs ?? 0;
-    this.latestMs = policy.everyMs + Math.min(policy.pollMs / 2, EVERY_SLACK_MS_MAX);
+    this.latestMs = latestMs(policy.everyMs, policy.pollMs);
   }
 
   wants(sample: Sample, nowMs: number): boolean {

@@ -48,6 +48,10 @@ export class Mapper implements Mapping {
           alarm.begin();
           this.#alarms.set(alarm.id, alarm);
         }
+        for (const trend of point.trends) {
+          known.add(trend.key);
+          trend.begin(sets);
+        }
         plan.deadlineMs = Math.min(plan.deadlineMs, point.lastingDeadlineMs());
       }
       this.#deadlineMs = Math.min(this.#deadlineMs, plan.deadlineMs);
@@ -129,7 +133,7 @@ export class Mapper implements Mapping {
       else if (wanted) outlet.publish(sample, nowMs, into);
     }
     if (sample.quality === 'good') plan.deadlineMs = Math.min(plan.deadlineMs, nowMs + point.quietMs);
-    if (point.aggregates.length === 0 && point.alarms.length === 0) return;
+    if (!point.hasLasting) return;
     point.tellLasting(sample, sample.stamp, into);
     plan.deadlineMs = Math.min(plan.deadlineMs, point.lastingDeadlineMs());
   }
@@ -181,6 +185,7 @@ export class Mapper implements Mapping {
       }
       for (const aggregate of point.aggregates) aggregate.tick(now, into);
       for (const alarm of point.alarms) alarm.tick(now, into);
+      for (const trend of point.trends) trend.tick(nowMs, into);
       if (point.sample === undefined) continue;
       for (const outlet of point.outlets) {
         if (turnsStale ? !outlet.tellsStale : nowMs < outlet.report.deadlineMs) continue;

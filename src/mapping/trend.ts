@@ -74,6 +74,11 @@ export class Trend {
     return copy.#end();
   }
 
+  /** Read since, and not told. */
+  get heldCount(): number {
+    return this.#held.length;
+  }
+
   /** The newest was told, though it was told before: `every`. */
   repeated(nowMs: number): void {
     this.#toldAtMs = nowMs;
