@@ -51,7 +51,8 @@ export class Computation {
     let newest: Sample | undefined;
     let bad: Sample | undefined;
     let stale = false;
-    for (const [index, { sample }] of this.#inputs.entries()) {
+    for (let index = 0; index < this.#inputs.length; index += 1) {
+      const { sample } = this.#inputs[index] as PointPlan;
       if (sample === undefined) return undefined;
       if (newest === undefined || sample.stamp.monotonicMs > newest.stamp.monotonicMs) newest = sample;
       if (sample.quality === 'bad') bad ??= sample;
@@ -59,16 +60,14 @@ export class Computation {
       this.#values[index] = sample.value ?? 0;
     }
     if (newest === undefined) return undefined;
+    const value = bad === undefined ? this.#value() : new Muddle(reasonOf(bad));
     const { stamp } = newest;
-    const reading = { device: DERIVED, point: this.point.name, stamp };
-    if (bad !== undefined) {
-      return this.point.sampleOf({ ...reading, value: null, quality: 'bad', reason: reasonOf(bad) });
+    const point = this.point.name;
+    if (value instanceof Muddle) {
+      const { reason } = value;
+      return this.point.sampleOf({ device: DERIVED, point, stamp, value: null, quality: 'bad', reason });
     }
-    const value = this.#value();
-    const sample =
-      value instanceof Muddle
-        ? this.point.sampleOf({ ...reading, value: null, quality: 'bad', reason: value.reason })
-        : this.point.sampleOf({ ...reading, value, quality: 'good' });
+    const sample = this.point.sampleOf({ device: DERIVED, point, stamp, value, quality: 'good' });
     return stale && sample?.quality === 'good' ? { ...sample, quality: 'stale' } : sample;
   }
 

@@ -155,14 +155,16 @@ export class Mapper implements Mapping {
     this.#anyDue = false;
     let plan: DevicePlan | undefined;
     for (let level = 0; level < this.#due.length; level += 1) {
-      const due = this.#due[level] ?? [];
-      this.#due[level] = [];
+      const due = this.#due[level];
+      if (due === undefined) continue;
+      // Nothing is added to this level while it is gone through.
       for (const computation of due) {
         computation.due = false;
         plan = computation.plan;
         const sample = computation.sample();
         if (sample !== undefined) this.#take(plan, computation.point, sample, nowMs, into);
       }
+      due.length = 0;
     }
     if (plan === undefined) return;
     for (const group of plan.groups) group.flush(nowMs, into);
