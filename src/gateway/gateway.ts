@@ -7,6 +7,7 @@
 import { Bridge } from '../bridge/bridge.js';
 import type { BridgeOptions } from '../bridge/bridge-options.js';
 import { routeFor } from '../bridge/forward.js';
+import type { ReplayJob } from '../bridge/replay-job.js';
 import { networkAddresses } from '../bridge/retry-wait.js';
 import type { Dial } from '../bridge/transport.js';
 import { Broker } from '../broker/broker.js';
@@ -37,7 +38,7 @@ import { LossTeller } from './loss-teller.js';
 import { Pipeline } from './pipeline.js';
 import { anonymousUntilRestart, planChange } from './plan.js';
 import { RemoteCommands } from './remote-commands.js';
-import { ReplayDesk, replayRoutes } from './replay-desk.js';
+import { type ReplayAnswer, ReplayDesk, replayRoutes } from './replay-desk.js';
 import { RoutingTable } from './routing.js';
 import { socketPathOf } from './socket-path.js';
 
@@ -350,6 +351,15 @@ export class Gateway {
       kind: 'message',
       message: { topic: this.statusTopic, payload, qos: 1, retain: true },
     });
+  }
+
+  /** As `godwit replay` asks for it. */
+  replay(asked: unknown): ReplayAnswer {
+    return this.#desk.begin(asked);
+  }
+
+  get replays(): readonly ReplayJob[] {
+    return this.#desk.jobs.all;
   }
 
   async #startBridges(names: readonly string[]): Promise<void> {

@@ -6,6 +6,7 @@
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { isOpen } from '../../src/bridge/replay-job.js';
 import { reasonOf } from '../../src/core/error.js';
 import type { Snapshot } from '../../src/core/snapshot.js';
 import { FakeClock } from '../support/fake-clock.js';
@@ -123,6 +124,7 @@ class History {
         if (this.#options.without?.has(trouble.kind) === true) continue;
         this.#clock.at(begunMs + trouble.atMs, () => this.#trouble(trouble));
       }
+      this.#planReplays(begunMs);
       await this.#until(begunMs + durationMs, () => false);
       await this.#clear();
       if (this.#wrong.length === 0) await this.#judge();
@@ -286,6 +288,28 @@ class History {
     }
   }
 
+  /** From a chance of their own: without them the history is the same. Only 5.0 tells a replay from the first time. */
+  #planReplays(begunMs: number): void {
+    const chance = new Chance(this.#seed ^ 0x5eed);
+    const { config, durationMs } = this.#plan;
+    const bridges = Object.entries(config.bridges).filter(([, { version }]) => version === 5);
+    if (bridges.length === 0 || !chance.is(0.4)) return;
+    for (let left = chance.int(1, 3); left > 0; left -= 1) {
+      const [bridge] = chance.of(bridges);
+      const rate = chance.is(0.3) ? chance.int(5, 100) : undefined;
+      this.#clock.at(begunMs + chance.between(0, durationMs), () => {
+        if (this.#isOver || this.#life?.isRunning !== true || this.#life.process.isDead) return;
+        const answer = this.#life.gateway.replay({
+          bridge,
+          since: '1h',
+          ...(rate !== undefined && { rate }),
+        });
+        this.#tell(`replay of ${bridge}: ${JSON.stringify(answer)}`);
+        if (answer.ok) this.#count('replays', 1);
+      });
+    }
+  }
+
   async #stop(): Promise<void> {
     const life = this.#life;
     if (life === undefined || !life.isRunning) return;
@@ -349,6 +373,7 @@ class History {
       this.#clock.monotonicMs() + REST_MS_MAX,
       () =>
         this.#publishers.every(({ isDone }) => isDone) &&
+        life.gateway.replays.every((job) => !isOpen(job)) &&
         this.#ends(life).every(
           ({ produced, delivered, lost, waiting, inFlight }) =>
             waiting + inFlight === 0 && delivered + lost === produced,

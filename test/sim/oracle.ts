@@ -126,7 +126,8 @@ export class Oracle {
           wrong.push(`STRANGE: ${name} has another gateway or journal: ${[...identity]}`);
         }
       }
-      const session = `${arrival.server} ${arrival.clientId} ${arrival.session} ${offset}`;
+      const replay = arrival.identity.get('replay');
+      const session = `${arrival.server} ${arrival.clientId} ${arrival.session} ${offset} ${replay}`;
       const before = seen.get(session) ?? { times: 0, doubts: arrival.doubts };
       before.times += 1;
       seen.set(session, before);
@@ -138,6 +139,10 @@ export class Oracle {
         wrong.push(
           `TWICE: ${name}, seq ${offset}, came ${times} times at QoS 2 in session ${arrival.session}`,
         );
+      }
+      if (replay !== undefined) {
+        if (arrival.retain) wrong.push(`RETAIN: ${name} is replayed with RETAIN set`);
+        continue;
       }
       const route = mine.get(offset)?.route;
       const topic = `${arrival.server} ${arrival.topic}`;
