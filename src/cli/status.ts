@@ -26,7 +26,7 @@ export function renderStatus(snapshot: Snapshot): string {
   ];
   for (const [name, bus] of Object.entries(snapshot.buses)) {
     lines.push(
-      `bus     ${name.padEnd(16)} ${bus.state.padEnd(10)} ${bus.driver}  ${bus.requests} requests, ${bus.timeouts} timeouts, ${bus.errors} errors${because(bus.reason)}`,
+      `bus     ${name.padEnd(16)} ${bus.state.padEnd(10)} ${bus.driver}  ${bus.requests} requests, ${bus.timeouts} timeouts, ${bus.errors} errors${discarded(bus.discarded)}${because(bus.reason)}`,
     );
   }
   for (const [name, device] of Object.entries(snapshot.devices)) {
@@ -87,6 +87,10 @@ function onDown({ last, running, runs }: DownHookSnapshot, now: number): string 
   if (last === undefined) return runs === 0 ? 'has not run' : `ran ${runs} times`;
   const times = runs === 1 ? 'ran once' : `ran ${runs} times, the last`;
   return `${times} ${age(now - last.at)} ago: ${last.ok ? '' : 'failed: '}${last.result}`;
+}
+
+function discarded(bytes = 0): string {
+  return bytes === 0 ? '' : `, ${bytes} bytes discarded`;
 }
 
 function because(reason: string | undefined): string {

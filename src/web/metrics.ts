@@ -95,6 +95,13 @@ const METRICS: readonly Metric[] = [
   each('buses', 'counter', 'bus_requests_total', 'Requests sent on the bus.', (b) => b.requests),
   each('buses', 'counter', 'bus_timeouts_total', 'Requests without an answer in time.', (b) => b.timeouts),
   each('buses', 'counter', 'bus_errors_total', 'Requests answered wrongly or refused.', (b) => b.errors),
+  each(
+    'buses',
+    'counter',
+    'bus_discarded_bytes_total',
+    'Bytes on a serial line that were part of no message.',
+    (b) => b.discarded ?? 0,
+  ),
   one('gauge', 'broker_connections', 'Connected clients.', (s) => s.broker.connections),
   one('gauge', 'broker_sessions', 'Sessions, connected or kept.', (s) => s.broker.sessions),
   one(
