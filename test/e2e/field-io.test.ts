@@ -102,6 +102,10 @@ test.each([1, 2] as const)(
     );
     expect(gpiod.set).toEqual(['22=1']);
     expect(latest(subscriber, 'door/relay')).toMatchObject({ value: true });
+    const written = keep(godwit(['write', 'door/relay', 'off', '-c', file], env));
+    expect(await written.exit(), written.errors).toBe(0);
+    expect(gpiod.set.at(-1)).toBe('22=0');
+    await subscriber.until(() => latest(subscriber, 'door/relay')?.value === false);
     gpiod.edge(17, 0);
     for (let pulse = 0; pulse < 40; pulse += 1) {
       gpiod.edge(27, 1);

@@ -33,6 +33,9 @@ import { type SerialPoint, serialPoint } from './serial-point.js';
 // Where an expression backtracks too long, V8 matches it in one pass: a line of noise must not stop the gateway.
 setFlagsFromString('--enable-experimental-regexp-engine-on-excessive-backtracks');
 
+/** A value is stale first, after three polls; its device is offline once it has been silent for as long again. */
+const SILENCE_FACTOR = 2;
+
 const CONSOLE_SENTENCE = 'The serial port of this bus is used by the system too';
 
 interface Waiting {
@@ -232,9 +235,8 @@ export class SerialSource implements PolledSource {
     const pollMs = config?.points[name]?.poll ?? config?.poll ?? 0;
     const sinceMs = Math.max(this.#toldAtMs.get(`${device}/${name}`) ?? 0, this.#upSinceMs);
     const silentMs = this.#context.clock.monotonicMs() - sinceMs;
-    return silentMs > pollMs * this.#config.offline_after
-      ? { bad: 'silent', lasting: true }
-      : { quiet: true };
+    const limitMs = pollMs * this.#config.offline_after * SILENCE_FACTOR;
+    return silentMs > limitMs ? { bad: 'silent', lasting: true } : { quiet: true };
   }
 
   async #ask(

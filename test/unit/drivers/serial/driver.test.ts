@@ -77,12 +77,12 @@ describe('what a device sends by itself', () => {
     await driver.stop();
   });
 
-  test('once it is silent for offline_after polls, the device is offline, and back with the next frame', async () => {
+  test('once it is silent for twice offline_after polls, the device is offline, and back with the next frame', async () => {
     const { clock, port, bench, driver } = rig({}, { weight: WEIGHT });
     await driver.start();
     await clock.advanceAsync(500);
     port.say('ST,GS,1kg\r\n');
-    await clock.advanceAsync(3000);
+    await clock.advanceAsync(6000);
     expect(bench.statesOf('hopper')).toEqual(['online']);
     await clock.advanceAsync(2000);
     expect(bench.statesOf('hopper')).toEqual(['online', 'offline']);
