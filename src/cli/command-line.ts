@@ -11,6 +11,7 @@ import { VERSION } from '../core/version.js';
 import { validTopicFilter } from '../mqtt/topic.js';
 import { ExitCode } from './exit-code.js';
 import type { ReplayOptions } from './replay.js';
+import type { ScanOptions } from './scan.js';
 import type { UnbatchOptions } from './unbatch.js';
 
 export const DEFAULT_CONFIG = '/etc/godwit/godwit.yaml';
@@ -127,6 +128,20 @@ function addFieldCommands(
     .action(async (filter: string, options: { config: string; json?: boolean }) => {
       const { sub } = await import('./sub.js');
       ends(await sub(options.config, filter, options.json === true));
+    });
+  add('scan', 'find the units on a Modbus bus, identify them, and print the YAML to paste')
+    .addArgument(new Argument('<protocol>', 'modbus').choices(['modbus']))
+    .argument('<bus>', 'its name in the configuration')
+    .option('--units <numbers>', 'unit numbers to ask, as in 1-10,20', '1-247')
+    .option(
+      '--speeds <bauds>',
+      'speeds to try on a serial line, as in 2400,9600,19200; only while no gateway runs',
+    )
+    .option('--parities <parities>', 'parities to try, as in none,even; only while no gateway runs')
+    .option('--json', 'print each unit as a line of JSON')
+    .action(async (_protocol: string, bus: string, options: ScanOptions & { config: string }) => {
+      const { scan } = await import('./scan.js');
+      ends(await scan(options.config, bus, options));
     });
   add('service', 'take a device out of service, so that nothing asks it, or put it back')
     .argument('<device>', 'its name')

@@ -4,6 +4,8 @@
  */
 import { request } from 'node:http';
 import { type LoadedConfig, loadConfig } from '../config/load.js';
+import { profileFiles } from '../config/profile-files.js';
+import type { BusConfig } from '../config/schema.js';
 import { SystemClock } from '../core/clock.js';
 import { GodwitError } from '../core/error.js';
 import type { KeyValueDoor } from '../core/key-value.js';
@@ -20,6 +22,7 @@ import {
   plainWrite,
 } from '../gateway/field-desk.js';
 import { socketPathOf } from '../gateway/socket-path.js';
+import type { ScanTold } from '../gateway/unit-scan.js';
 import { controlFault, requestControl } from './control-client.js';
 
 /** The slowest bus with all its retries; a gateway that is gone is noticed at once. */
@@ -91,6 +94,36 @@ export class Field {
     );
   }
 
+  /** @param line settings of the serial line to try, one after the other; only where no gateway runs */
+  async scan(
+    bus: string,
+    units: string,
+    line: readonly LineTried[],
+    tell: (told: ScanTold, line: LineTried | undefined) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const query = `/api/scan?bus=${encodeURIComponent(bus)}&units=${encodeURIComponent(units)}`;
+    await this.#eitherOf(
+      async () => {
+        if (line.length > 0) {
+          await requestControl(this.#socketPath, '/healthz');
+          throw new GodwitError(
+            'FIELD',
+            'A gateway runs and has the line at one speed: stop it to try others',
+          );
+        }
+        await this.#lines(query, (said) => tell(said as ScanTold, undefined), signal);
+      },
+      async () => {
+        const loaded = loadConfig(this.#file, process.env);
+        for (const tried of line.length === 0 ? [undefined] : line) {
+          if (signal.aborted) return;
+          await scanAlone(loaded, bus, units, tried, (told) => tell(told, tried), signal);
+        }
+      },
+    );
+  }
+
   /** Messages as they are published; only of a gateway that runs. */
   watch(filter: string, tell: (message: unknown) => void, signal: AbortSignal): Promise<void> {
     return this.#lines(`/api/watch?filter=${encodeURIComponent(filter)}`, tell, signal);
@@ -142,14 +175,16 @@ export class Field {
           rest = lines.pop() ?? '';
           for (const line of lines) {
             const said = JSON.parse(line) as { error?: string };
-            if (response.statusCode === 200) tell(said);
+            if (response.statusCode === 200 && said.error === undefined) tell(said);
             else
               reject(new GodwitError('FIELD', said.error ?? `The gateway answered ${response.statusCode}`));
           }
         });
         response.on('error', () => {});
         response.on('close', () =>
-          signal.aborted ? resolve() : reject(new GodwitError('NO_ANSWER', 'The gateway has stopped')),
+          signal.aborted || response.complete
+            ? resolve()
+            : reject(new GodwitError('NO_ANSWER', 'The gateway has stopped')),
         );
       });
       ask.on('error', (fault: NodeJS.ErrnoException) => {
@@ -161,11 +196,46 @@ export class Field {
   }
 }
 
+/** How a serial line may be set. */
+export interface LineTried {
+  readonly baud_rate: number;
+  readonly parity: 'none' | 'even' | 'odd';
+}
+
+async function scanAlone(
+  loaded: LoadedConfig,
+  bus: string,
+  units: string,
+  line: LineTried | undefined,
+  tell: (told: ScanTold) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const driver = await openAlone(loaded, bus, () => false, line);
+  try {
+    await driver.start();
+    await opened(driver);
+    const { state, reason } = driver.snapshot();
+    if (state !== 'up')
+      throw new GodwitError('FIELD', `Bus ${bus} cannot be used: ${reason ?? 'it does not open'}`);
+    await new Promise<void>((resolve, reject) => {
+      const scan = deskOf(loaded, bus, driver).scan(bus, units, tell, (fault) =>
+        fault === undefined ? resolve() : reject(fault as Error),
+      );
+      if ('error' in scan) reject(new GodwitError('FIELD', scan.error));
+      else signal.addEventListener('abort', scan.stop, { once: true });
+    });
+  } finally {
+    await driver.stop();
+  }
+}
+
 function deskOf(loaded: LoadedConfig, bus: string, driver: Driver | undefined): FieldDesk {
   return new FieldDesk({
     devices: () => loaded.config.devices,
     buses: () => Object.keys(loaded.config.buses),
     driver: (name) => (name === bus ? driver : undefined),
+    profiles: profileFiles(loaded.folder),
+    committed: async () => {},
     watch: () => () => {},
   });
 }
@@ -175,6 +245,7 @@ async function openAlone(
   loaded: LoadedConfig,
   bus: string,
   isAsked: (device: string) => boolean,
+  line?: LineTried,
 ): Promise<Driver> {
   const config = loaded.config.buses[bus];
   if (config === undefined) {
@@ -186,7 +257,7 @@ async function openAlone(
   const clock = new SystemClock();
   return openDriver({
     bus,
-    config,
+    config: { ...config, ...line } as BusConfig,
     devices: new Map(
       Object.entries(loaded.config.devices).filter(([name, device]) => device.bus === bus && isAsked(name)),
     ),

@@ -3,7 +3,9 @@
  * taken out of service and put back, what is published. For the command line over the socket, beside the running polls.
  */
 import { isUtf8 } from 'node:buffer';
+import type { ProfileSource } from '../config/profile.js';
 import type { DeviceConfig } from '../config/schema.js';
+import { reasonOf } from '../core/error.js';
 import type { Message } from '../core/message.js';
 import type { Driver } from '../drivers/driver.js';
 import type { TracedFrame } from '../drivers/frame-tap.js';
@@ -12,11 +14,15 @@ import { refuseWrite, type WriteResult } from '../drivers/write-result.js';
 import { validTopicFilter } from '../mqtt/topic.js';
 import { jsonAnswer, type LineSink, type Route, type StreamRoute } from '../web/route.js';
 import { parse } from './replay-desk.js';
+import { parseUnits, type ScanTold, scanUnits } from './unit-scan.js';
 
 export interface FieldDeskOptions {
   readonly devices: () => Readonly<Record<string, Pick<DeviceConfig, 'bus' | 'points'>>>;
   readonly driver: (bus: string) => Driver | undefined;
   readonly buses: () => readonly string[];
+  readonly profiles: ProfileSource;
+  /** Resolves after the commit of what was put into the key-value table before. */
+  readonly committed: () => Promise<void>;
   readonly watch: (topicFilter: string, deliver: (message: Message) => void) => () => void;
 }
 
@@ -56,10 +62,12 @@ export class FieldDesk {
     return found.driver.write(found.device, point, value);
   }
 
-  setInService(device: unknown, inService: boolean): FieldAnswer<{ readonly ok: true }> {
+  /** Resolves once a restart would know of it too. */
+  async setInService(device: unknown, inService: boolean): Promise<FieldAnswer<{ readonly ok: true }>> {
     const found = this.#find(device);
     if ('error' in found) return found;
     found.driver.setInService(found.device, inService);
+    await this.#options.committed();
     return { ok: true };
   }
 
@@ -73,6 +81,37 @@ export class FieldDesk {
     if (driver.trace === undefined)
       return { error: `bus ${bus} has no frames: its driver is ${driver.snapshot().driver}` };
     return { stop: driver.trace(tell) };
+  }
+
+  /** Tells each unit as it is found, and how far it is; `done` is called at the end, with what went wrong where something did. */
+  scan(
+    bus: string | null,
+    units: string,
+    tell: (told: ScanTold) => void,
+    done: (fault?: unknown) => void,
+  ): FieldAnswer<{ readonly stop: () => void }> {
+    const driver = bus === null ? undefined : this.#options.driver(bus);
+    if (driver === undefined) {
+      return {
+        error: `there is no bus ${bus ?? ''}; there are ${this.#options.buses().join(', ') || 'none'}`,
+      };
+    }
+    const { modbus } = driver;
+    const name = driver.snapshot().driver;
+    if (modbus === undefined) return { error: `bus ${bus} is no Modbus bus: its driver is ${name}` };
+    const numbers = parseUnits(units);
+    if (numbers === undefined)
+      return { error: `found units ${units}, allowed: numbers up to 255, as in 1-10,20` };
+    let stopped = false;
+    scanUnits({ driver: name, modbus }, numbers, this.#options.profiles, tell, () => stopped).then(
+      () => done(),
+      done,
+    );
+    return {
+      stop: () => {
+        stopped = true;
+      },
+    };
   }
 
   watch(filter: string | null, tell: (message: Message) => void): FieldAnswer<{ readonly stop: () => void }> {
@@ -127,6 +166,17 @@ export function fieldRoutes(desk: FieldDesk): readonly (Route | StreamRoute)[] {
     post('/api/service', ({ device, inService }) => desk.setInService(device, inService === true)),
     stream('/api/trace', (query, lines) =>
       desk.trace(query.get('bus'), (frame) => lines.say(plainFrame(frame))),
+    ),
+    stream('/api/scan', (query, lines) =>
+      desk.scan(
+        query.get('bus'),
+        query.get('units') ?? '1-247',
+        (told) => lines.say(told),
+        (fault) => {
+          if (fault !== undefined) lines.say({ error: reasonOf(fault) });
+          lines.end();
+        },
+      ),
     ),
     stream('/api/watch', (query, lines) =>
       desk.watch(query.get('filter'), (message) => lines.say(plainMessage(message))),

@@ -15,6 +15,7 @@ import type { Transport, TransportUser } from '../broker/transport.js';
 import { brokerWithin } from '../config/check-journal.js';
 import { DERIVED } from '../config/derived.js';
 import type { BridgeSecrets, LoadedConfig } from '../config/load.js';
+import { profileFiles } from '../config/profile-files.js';
 import type { BridgeConfig, Config } from '../config/schema.js';
 import type { Clock } from '../core/clock.js';
 import { reasonOf } from '../core/error.js';
@@ -148,6 +149,8 @@ export class Gateway {
       devices: () => this.#loaded.config.devices,
       buses: () => Object.keys(this.#loaded.config.buses),
       driver: (bus) => this.#drivers.get(bus),
+      profiles: profileFiles(options.loaded.folder),
+      committed: () => new Promise((resolve) => this.#storage.afterCommit(() => resolve())),
       watch: (filter, deliver) => this.#broker.subscribe(filter, deliver),
     });
     this.#web = world === undefined ? this.#webServer() : part('web', nothing, nothing);

@@ -10,6 +10,7 @@ export class LineStream implements LineSink {
   /** Said before the head has left: what is retained, for one. */
   #early: string | undefined = '';
   #dropped = 0;
+  #ended = false;
 
   constructor(response: ServerResponse) {
     this.#response = response;
@@ -31,6 +32,7 @@ export class LineStream implements LineSink {
     if (headOnly) response.end();
     else if (early === undefined || early === '') response.flushHeaders();
     else response.write(early);
+    if (this.#ended) response.end();
   }
 
   say(value: unknown): void {
@@ -44,6 +46,11 @@ export class LineStream implements LineSink {
     if (this.#dropped > 0) this.#write({ dropped: this.#dropped });
     this.#dropped = 0;
     this.#write(value);
+  }
+
+  end(): void {
+    if (this.#early === undefined) this.#response.end();
+    this.#ended = true;
   }
 
   #write(value: unknown): void {

@@ -22,6 +22,8 @@ export interface StreamRoute {
 export interface LineSink {
   /** For a client that does not keep up, lines are left out; it is told how many by `{"dropped":N}`. */
   say(value: unknown): void;
+  /** There is no more to say. */
+  end(): void;
 }
 
 export interface WebRequest {
