@@ -43,10 +43,15 @@ function build(ends: (code: ExitCode) => void): Command {
       .description(what)
       .option('-c, --config <file>', 'configuration file', DEFAULT_CONFIG);
 
-  withConfig('run', 'run the gateway in the foreground').action(async (options: { config: string }) => {
-    const { run } = await import('./run.js');
-    ends(await run(options.config));
-  });
+  withConfig('run', 'run the gateway in the foreground')
+    .option(
+      '--simulate',
+      'on simulated devices: no bus is opened, values are made up, the rest is as configured',
+    )
+    .action(async (options: { config: string; simulate?: boolean }) => {
+      const { run } = await import('./run.js');
+      ends(await run(options.config, options.simulate === true));
+    });
   program
     .command('demo')
     .description('run it on simulated devices: no hardware, no configuration')

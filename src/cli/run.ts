@@ -5,6 +5,7 @@
 
 import { type LoadedConfig, loadConfig } from '../config/load.js';
 import type { ConfigError } from '../config/parse.js';
+import { simulatedConfig } from '../config/simulated.js';
 import { SystemClock } from '../core/clock.js';
 import { GodwitError, reasonOf } from '../core/error.js';
 import type { Log } from '../core/log.js';
@@ -17,8 +18,9 @@ import { ExitCode } from './exit-code.js';
 /** systemd and the contract give 10 s; the rest is for the kernel to take the process down. */
 const STOP_MS_MAX = 9_000;
 
-export async function run(file: string): Promise<ExitCode> {
-  const loaded = loadConfig(file, process.env);
+export async function run(file: string, simulate: boolean): Promise<ExitCode> {
+  const load = (): LoadedConfig => loadAs(file, simulate);
+  const loaded = load();
   const log = createLog({ level: loaded.config.log.level });
   const clock = new SystemClock();
   const gateway = new Gateway({ loaded, log, clock, onFatal: (fault) => die(log, fault) });
@@ -28,7 +30,8 @@ export async function run(file: string): Promise<ExitCode> {
   const ended = untilSignal();
   await gateway.start();
   systemd.ready();
-  reloadOnHangUp(gateway, file, log);
+  if (simulate) log.warn({}, 'Devices are simulated: no bus is opened, and values are made up');
+  reloadOnHangUp(gateway, load, log);
   const signal = await ended;
   log.info({ signal }, 'Gateway is stopping');
   systemd.stopping();
@@ -65,11 +68,16 @@ export async function stopWithin(gateway: Pick<Part, 'stop'>, log: Log): Promise
   }
 }
 
-function reloadOnHangUp(gateway: Gateway, file: string, log: Log): void {
+function loadAs(file: string, simulate: boolean): LoadedConfig {
+  const loaded = loadConfig(file, process.env);
+  return simulate ? { ...loaded, config: simulatedConfig(loaded.config) } : loaded;
+}
+
+function reloadOnHangUp(gateway: Gateway, load: () => LoadedConfig, log: Log): void {
   let turn: Promise<void> = Promise.resolve();
   process.on('SIGHUP', () => {
     turn = turn.then(async () => {
-      const loaded = tryLoad(file, log);
+      const loaded = tryLoad(load, log);
       if (loaded === undefined) return;
       await gateway.reload(loaded);
     });
@@ -80,9 +88,9 @@ function reloadOnHangUp(gateway: Gateway, file: string, log: Log): void {
 }
 
 /** A configuration with mistakes is refused and the old one runs on. */
-function tryLoad(file: string, log: Log): LoadedConfig | undefined {
+function tryLoad(load: () => LoadedConfig, log: Log): LoadedConfig | undefined {
   try {
-    return loadConfig(file, process.env);
+    return load();
   } catch (fault) {
     const errors =
       fault instanceof GodwitError ? (fault.fields.errors as readonly ConfigError[] | undefined) : undefined;

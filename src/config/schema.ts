@@ -50,7 +50,7 @@ import {
   modbusTcpBusSchema,
 } from './modbus-schema.js';
 import { mqttBusSchema, mqttPointSchema } from './mqtt-schema.js';
-import { pointBasics } from './point-basics.js';
+import { pointBasics, writable, writeRange } from './point-basics.js';
 import { transformKeys } from './point-transform.js';
 import {
   nmeaPointSchema,
@@ -234,6 +234,8 @@ export const simulatorPointSchema = z.strictObject({
       dropout: z.number().min(0).max(1).default(0).describe('Share of polls that get no answer.'),
     })
     .describe('How the value is made up.'),
+  writable,
+  ...writeRange,
   ...pointBasics,
 });
 

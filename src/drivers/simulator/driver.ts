@@ -5,23 +5,26 @@
 
 import type { PointConfig, SimulatorPointConfig } from '../../config/schema.js';
 import { GodwitError, invariant } from '../../core/error.js';
-import { makeScale } from '../../core/scale.js';
 import type { BusSnapshot } from '../../core/snapshot.js';
+import type { Value } from '../../core/value.js';
 import { DeviceWatch } from '../device-watch.js';
 import type { DeviceCounters, Driver, DriverContext } from '../driver.js';
+import { heldBoolean, heldNumber, worth } from '../meaning.js';
 import { OutOfService } from '../out-of-service.js';
 import { PollLoop } from '../poll-loop.js';
 import type { RawReading } from '../raw-reading.js';
 import { Schedule, type Task } from '../schedule.js';
-import { refuseWrite, type WriteResult } from '../write-result.js';
+import { refuseWrite, UnfitValue, type WriteResult } from '../write-result.js';
 import { Wave } from './wave.js';
 
 /** As a Modbus bus has them by default; a simulated device is asked more often, so that its return can be watched. */
 const BACK_OFF = { offlineAfter: 3, retryMaxMs: 10_000 };
 
 interface SimulatedPoint {
+  readonly config: SimulatorPointConfig;
   readonly wave: Wave;
-  readonly dropout: number;
+  /** In the place of the wave. */
+  written: number | boolean | undefined;
 }
 
 interface SimulatedDevice {
@@ -60,7 +63,7 @@ export class Simulator implements Driver {
           });
         }
         const { simulate } = point;
-        simulated.set(name, { wave: new Wave(simulate, context.random), dropout: simulate.dropout });
+        simulated.set(name, { config: point, wave: new Wave(simulate, context.random), written: undefined });
       }
       this.#devices.set(device, { watch: new DeviceWatch(device, names, context), points: simulated });
       return { device, points: names.map((point) => ({ point, pollMs: points[point]?.poll ?? poll })) };
@@ -99,27 +102,39 @@ export class Simulator implements Driver {
     return { polls: watch?.polls ?? 0, failures: watch?.failures ?? 0, skipped };
   }
 
-  async write(device: string, point: string): Promise<WriteResult> {
-    if (this.#devices.get(device)?.points.has(point) !== true) {
+  /** What is written stays, as a setpoint does. */
+  async write(device: string, point: string, value: Value): Promise<WriteResult> {
+    const simulated = this.#devices.get(device)?.points.get(point);
+    if (simulated === undefined) {
       return refuseWrite('unknown', `${device}/${point} is not on bus ${this.#context.bus}`);
     }
-    return refuseWrite('not writable', `${device}/${point} is simulated, and so it cannot be written`);
+    const { config } = simulated;
+    if (!config.writable) return refuseWrite('not writable', `${device}/${point} is not writable`);
+    if (this.#outOfService.has(device)) return refuseWrite('out of service', `${device} is out of service`);
+    try {
+      const held =
+        config.simulate.type === 'boolean' ? heldBoolean(config, value) : Number(heldNumber(config, value));
+      simulated.written = held;
+      return { ok: true, value: worth(config, held), verified: true };
+    } catch (fault) {
+      if (fault instanceof UnfitValue) return refuseWrite(fault.fault, fault.message);
+      throw fault;
+    }
   }
 
   async readRaw(device: string, points?: readonly string[]): Promise<readonly RawReading[]> {
     const simulated = this.#devices.get(device)?.points ?? new Map<string, SimulatedPoint>();
-    const config = this.#context.devices.get(device)?.points ?? {};
-    const afterMs = this.#context.clock.monotonicMs() - this.#startMs;
-    return (points ?? [...simulated.keys()]).map((point) => {
-      const value = simulated.get(point)?.wave.at(afterMs);
-      const { scale, offset, unit } = config[point] ?? {};
+    return (points ?? [...simulated.keys()]).map((name) => {
+      const point = simulated.get(name);
+      if (point === undefined)
+        return { point: name, source: 'simulated', value: null, quality: 'bad', reason: 'unknown' };
+      const { unit } = point.config;
       return {
-        point,
+        point: name,
         source: 'simulated',
         ...(unit === undefined ? {} : { unit }),
-        ...(value === undefined
-          ? { value: null, quality: 'bad', reason: 'unknown' }
-          : { value: makeScale(scale, offset)?.(value) ?? value, quality: 'good' }),
+        value: worth(point.config, this.#held(point)),
+        quality: 'good',
       };
     });
   }
@@ -151,15 +166,20 @@ export class Simulator implements Driver {
     }
     this.#schedule.answered(task.device, nowMs);
     const readings = task.points.flatMap((name) => {
-      const value = points.get(name)?.wave.at(nowMs - this.#startMs);
-      return value === undefined ? [] : [watch.good(name, value)];
+      const point = points.get(name);
+      return point === undefined ? [] : [watch.good(name, this.#held(point))];
     });
     watch.answered(readings);
   }
 
+  #held({ wave, written }: SimulatedPoint): number | boolean {
+    return written ?? wave.at(this.#context.clock.monotonicMs() - this.#startMs);
+  }
+
   #dropsOut(task: Task, points: ReadonlyMap<string, SimulatedPoint>): boolean {
     let dropout = 0;
-    for (const name of task.points) dropout = Math.max(dropout, points.get(name)?.dropout ?? 0);
+    for (const name of task.points)
+      dropout = Math.max(dropout, points.get(name)?.config.simulate.dropout ?? 0);
     return dropout > 0 && this.#context.random() < dropout;
   }
 }

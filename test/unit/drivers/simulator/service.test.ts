@@ -33,11 +33,24 @@ test('a device out of service is not asked, says so once, stays so over a restar
   await again.stop();
 });
 
-test('a simulated point is refused to be written, and read at once when asked', async () => {
-  const bench = new DriverBench({ driver: 'simulator' }, devices, new FakeClock());
+test('a simulated point is written where it is writable, refused where it is not, and read at once when asked', async () => {
+  const setpoint = {
+    ...{ simulate: { wave: 'constant', min: 100, max: 100 }, writable: true },
+    ...{ min: 0, max: 80, scale: 0.1, unit: '%' },
+  };
+  const bench = new DriverBench(
+    { driver: 'simulator' },
+    { ...devices, tank: { poll: '1s', points: { setpoint } } },
+    new FakeClock(),
+  );
   const driver = new Simulator(bench.context);
-  expect(await driver.write('pump', 'flow')).toMatchObject({ ok: false, fault: 'not writable' });
-  expect(await driver.write('pump', 'level')).toMatchObject({ ok: false, fault: 'unknown' });
+  expect(await driver.readRaw('tank')).toMatchObject([{ value: 10 }]);
+  expect(await driver.write('tank', 'setpoint', '21.5')).toEqual({ ok: true, value: 21.5, verified: true });
+  expect(await driver.readRaw('tank')).toMatchObject([{ point: 'setpoint', value: 21.5, unit: '%' }]);
+  expect(await driver.write('tank', 'setpoint', 81)).toMatchObject({ ok: false, fault: 'out of range' });
+  expect(await driver.write('tank', 'setpoint', 'warm')).toMatchObject({ ok: false, fault: 'wrong type' });
+  expect(await driver.write('pump', 'flow', 1)).toMatchObject({ ok: false, fault: 'not writable' });
+  expect(await driver.write('pump', 'level', 1)).toMatchObject({ ok: false, fault: 'unknown' });
   expect(await driver.readRaw('pump')).toEqual([
     { point: 'flow', source: 'simulated', value: 4, quality: 'good' },
   ]);
