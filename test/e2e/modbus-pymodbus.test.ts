@@ -186,15 +186,15 @@ describe.each([
 
   test('a point outside the register map is bad with its reason, its neighbours are not', async () => {
     const { slave, bus } = await on([1]);
-    await slave.set('holding', 19_998, [7, 8]);
+    await slave.set('holding', 40_998, [7, 8]);
     const bench = new DriverBench(bus, {
       edge: {
         unit: 1,
         poll: '50ms',
         points: {
-          last: { register: 'holding/19999' },
-          before: { register: 'holding/19998' },
-          beyond: { register: 'holding/20002' },
+          last: { register: 'holding/40999' },
+          before: { register: 'holding/40998' },
+          beyond: { register: 'holding/41002' },
         },
       },
     });

@@ -19,7 +19,7 @@ from pymodbus.server.async_io import ModbusSerialServer, ModbusTcpServer
 from pymodbus.device import ModbusDeviceIdentification
 from pymodbus.transaction import ModbusAsciiFramer, ModbusRtuFramer, ModbusSocketFramer
 
-SIZE = 20_000
+SIZE = 41_000
 FUNCTIONS = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
 IDENTITY = ModbusDeviceIdentification(
     info_name={"VendorName": "Peer", "ProductCode": "PM", "MajorMinorRevision": "3.0"}

@@ -14,7 +14,6 @@ const EVERY_KIND = `gateway: { id: a }
 buses:
   line: { driver: modbus-rtu, path: /dev/a }
   scale: { driver: serial, path: /dev/b, frame: { delimiter: "\\r\\n" } }
-  pins: { driver: gpio }
 devices:
   tank:
     bus: line
@@ -27,7 +26,6 @@ devices:
       high: { register: discrete/12 }
       warm: { register: input/3, type: int16, raw_unit: °C, unit: °F }
   hopper: { bus: scale, points: { weight: { match: '([0-9.]+)kg', type: number, unit: kg } } }
-  door: { bus: pins, points: { open: { gpio: 17 }, flow: { gpio: 27, count: rising, scale: 0.0025 } } }
 `;
 
 test('points are worth what they could be on the device: switches, names, numbers within limits', async () => {
@@ -44,15 +42,19 @@ test('points are worth what they could be on the device: switches, names, number
   expect(tank.setpoint).toBeGreaterThanOrEqual(0);
   expect(tank.setpoint).toBeLessThanOrEqual(80);
   expect(typeof (await worth('hopper')).weight).toBe('number');
-  expect(typeof (await worth('door')).open).toBe('boolean');
-  expect(typeof (await worth('door')).flow).toBe('number');
   expect(await driver.write('tank', 'setpoint', '40')).toMatchObject({ ok: true, value: 40 });
   expect(await driver.write('tank', 'level', '40')).toMatchObject({ ok: false, fault: 'not writable' });
 });
 
 test('the example that ships with godwit runs simulated', async () => {
   const text = readFileSync(join(import.meta.dirname, '../../../config/godwit.example.yaml'), 'utf8');
-  const { config, errors } = readConfig(text, 'f.yaml', { CLOUD_PASSWORD: 'x' }, undefined, profileFiles('/'));
+  const { config, errors } = readConfig(
+    text,
+    'f.yaml',
+    { CLOUD_PASSWORD: 'x' },
+    undefined,
+    profileFiles('/'),
+  );
   expect(errors).toEqual([]);
   const { devices, buses } = simulatedConfig(config!);
   expect(new Set(Object.values(buses).map(({ driver }) => driver))).toEqual(new Set(['simulator']));
