@@ -4,6 +4,7 @@ import type { Path } from './config-error.js';
 import { DERIVED } from './derived.js';
 import { didYouMean, shortList } from './nearest.js';
 import { isWild, matcherOf, parsePattern } from './pattern.js';
+import { PAYLOAD_PLACES, payloadParts } from './payload-template.js';
 import { parseDuration } from './quantity.js';
 import type { Report } from './report.js';
 import { parseTemplate } from './template.js';
@@ -25,6 +26,7 @@ export function checkMappings(report: Report): void {
     checkTopic(report, path, rule, points);
     checkReport(report, path, rule);
     checkAggregate(report, path, rule);
+    checkPayload(report, path, rule);
   }
   const alarms = nodeAt(tree, ['alarms']);
   if (alarms !== undefined) checkTopic(report, ['alarms'], alarms, points, ['alarm', 'priority']);
@@ -163,6 +165,28 @@ function checkUnits(report: Report, at: Path, rule: Tree, points: Points, filled
         return;
       }
     }
+  }
+}
+
+function checkPayload(report: Report, path: Path, rule: Tree): void {
+  const template = textAt(rule, ['payload', 'template']);
+  if (template === undefined) return;
+  const tags = entriesAt(report.tree, ['gateway', 'tags']).map(([name]) => `tags.${name}`);
+  const known = [...PAYLOAD_PLACES, 'gateway', ...tags];
+  for (const part of payloadParts(template)) {
+    if ('text' in part || known.includes(part.place)) continue;
+    const meant = didYouMean(part.place, known);
+    report.at(
+      [...path, 'payload', 'template'],
+      `found {${part.place}}${meant === '' ? ',' : meant.replace(/(mean )(.*)\?/, '$1{$2}?')} allowed: ${known.map(braced).join(', ')}`,
+    );
+  }
+  for (const key of ['group', 'aggregate']) {
+    if (nodeAt(rule, [key]) === undefined) continue;
+    report.atKey(
+      [...path, 'payload'],
+      `found a template with ${key}, allowed: json, since there are several values`,
+    );
   }
 }
 

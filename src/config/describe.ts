@@ -9,6 +9,7 @@ import { computedPoints, DERIVED } from './derived.js';
 import { type BridgeReport, describeBridge } from './describe-bridge.js';
 import { aggregateExample, groupExample, messageBytes, singleExample } from './example-payload.js';
 import { matcherOf, parsePattern } from './pattern.js';
+import { fillFixed } from './payload-template.js';
 import { exampleValue, sourceOf } from './point-source.js';
 import type { PointTransform } from './point-transform.js';
 import { durationText } from './quantity.js';
@@ -188,6 +189,12 @@ function describeDevice(config: Config, rules: readonly Rule[], known: Known): D
   };
 }
 
+function filledPayload({ gateway }: Config, payload: MappingConfig['payload']): MappingConfig['payload'] {
+  return typeof payload === 'string'
+    ? payload
+    : { template: fillFixed(payload.template, gateway.id, gateway.tags) };
+}
+
 /** What is a name in the end has a name as its example. */
 function nameExample(config: PointTransform): string | undefined {
   const names = config.enum ?? config.flags;
@@ -223,7 +230,7 @@ function publicationOf(
   const payload = grouped
     ? groupExample(points, together)
     : aggregate === undefined
-      ? singleExample(example, unit, rule.config.payload)
+      ? singleExample(example, unit, filledPayload(config, rule.config.payload), { device, point })
       : aggregateExample(example, unit, rule.config);
   const everyMs = aggregate?.window ?? Math.max(pollMs, report?.min_interval ?? 0);
   const messagesPerDay = Math.ceil(DAY_MS / everyMs);

@@ -1,4 +1,5 @@
 /** What a message would look like, and what it weighs: for `godwit check`. */
+import { payloadParts } from './payload-template.js';
 import type { MappingConfig } from './schema.js';
 
 const EXAMPLE_TS = 1732147200123;
@@ -7,10 +8,25 @@ export function singleExample(
   value: string,
   unit: string | undefined,
   payload: MappingConfig['payload'],
+  names: { readonly device: string; readonly point: string },
 ): string {
   if (payload === 'value') return bare(value);
+  if (typeof payload === 'object')
+    return templateExample(payload.template, { ...names, value: bare(value), unit: unit ?? '' });
   const shown = unit === undefined ? '' : `,"unit":${JSON.stringify(unit)}`;
   return `{"ts":${EXAMPLE_TS},"value":${value}${shown}}`;
+}
+
+function templateExample(template: string, names: Readonly<Record<string, string>>): string {
+  const known: Readonly<Record<string, string>> = {
+    ...names,
+    ts: `${EXAMPLE_TS}`,
+    quality: 'good',
+    reason: '',
+  };
+  return payloadParts(template)
+    .map((part) => ('text' in part ? part.text : (known[part.place] ?? `{${part.place}}`)))
+    .join('');
 }
 
 export function groupExample(

@@ -20,12 +20,7 @@ export function isLaterKey(mapping: Path, key: string): boolean {
 }
 
 export function isLaterValue(path: Path, value: unknown): boolean {
-  const pattern = patternOf(path);
-  // { template: "…" } is the one payload that is a mapping.
-  if (pattern === 'mappings.*.payload' && typeof value === 'object' && value !== null) {
-    return 'template' in value;
-  }
-  return typeof value === 'string' && (VALUES[pattern]?.includes(value) ?? false);
+  return typeof value === 'string' && (VALUES[patternOf(path)]?.includes(value) ?? false);
 }
 
 /** Every second step is a name or a number that the operator chose, once below a section that holds names. */

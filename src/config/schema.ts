@@ -289,9 +289,19 @@ export const mappingSchema = z.strictObject({
     'Topic template: knows {gateway}, {device}, {point}, {unit} and {tags.NAME}.',
   ),
   payload: z
-    .enum(['json', 'value'])
+    .union([
+      z.enum(['json', 'value']),
+      z.strictObject({
+        template: text('text such as "{value} {unit}"')
+          .max(4096, { error: 'at most 4096 characters' })
+          .describe(
+            'Knows {value}, {unit}, {ts}, {quality}, {reason}, {device}, {point}, {gateway} and {tags.NAME}; other braces stand for themselves.',
+          ),
+      }),
+    ])
+    .register(words, { allowed: 'json, value or { template: "…" }' })
     .default('json')
-    .describe('json: {"ts":…,"value":…,"unit":…}; value: the bare value as text.'),
+    .describe('json: {"ts":…,"value":…,"unit":…}; value: the bare value as text; or text of a template.'),
   qos: qos.default(1).describe('Quality of Service it is published with.'),
   retain: z.boolean().default(false).describe('Whether late subscribers get the last one.'),
   report: z

@@ -31,7 +31,9 @@ export interface SampleSet {
 
 /** How a SampleSet becomes bytes when it leaves. Stored as JSON: extend, never change the meaning. */
 export interface PayloadFormat {
-  readonly kind: 'json' | 'value';
+  readonly kind: 'json' | 'value' | 'template';
+  /** Of a template: its text, in which what depends on the sample still stands as {place}. */
+  readonly template?: string;
   /** fields: {"ts":…,"min":1,"max":2}, each sample a field of its point's name; a/b is {"a":{"b":…}}. */
   readonly shape?: 'fields';
 }

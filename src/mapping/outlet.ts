@@ -18,9 +18,10 @@ export class Outlet {
     this.group = group;
   }
 
-  /** A bare value cannot say that it is stale. */
+  /** A bare value cannot say that it is stale, nor a template that does not speak of quality. */
   get tellsStale(): boolean {
-    return this.destination.grouped || this.destination.format.kind !== 'value';
+    const { grouped, format } = this.destination;
+    return grouped || format.kind === 'json' || (format.template?.includes('{quality}') ?? false);
   }
 
   /** Publishes the sample at once, or leaves it to the group. */

@@ -6,10 +6,12 @@
  *             {"ts":…,"value":null,"quality":"bad","reason":"timeout"}
  *   grouped   {"ts":…,"values":{"level":null,"high":false},"quality":{"level":"bad"},"reason":{"level":"timeout"}}
  *   fields    {"ts":…,"min":20.1,"max":22.5,"count":60,"window":60000,"unit":"°C"}   windows, alarms
+ *   template  {value} {unit} ──▶ 21.5 °C
  *   value     21.5   true   open   null, where the value is bad: an empty payload would delete what is retained
  *
  * `ts` of a group is that of its newest sample. Written by hand: JSON.stringify knows no bigint and is slower.
  */
+import { type PayloadPart, type PayloadPlace, payloadParts } from '../config/payload-template.js';
 import type { Sample, SampleSet } from '../core/sample.js';
 import type { Value } from '../core/value.js';
 
@@ -24,6 +26,7 @@ export function encodePayload(set: SampleSet, options?: PayloadOptions): Uint8Ar
   const mark = options?.markUntrusted === true;
   if (set.format.shape === 'fields' && set.grouped) return Buffer.from(fieldsJson(set.samples, mark));
   if (set.grouped) return Buffer.from(groupJson(set.samples, mark));
+  if (set.format.kind === 'template') return Buffer.from(filled(set.format.template ?? '', first));
   return Buffer.from(set.format.kind === 'value' ? bareText(first.value) : sampleJson(first, mark));
 }
 
@@ -85,6 +88,47 @@ function fieldsJson(samples: readonly Sample[], mark: boolean): string {
   const unit = samples.find((sample) => sample.unit !== undefined)?.unit;
   if (unit !== undefined) json += `,"unit":${JSON.stringify(unit)}`;
   return mark && !first.stamp.trusted ? `${json},"clock":"untrusted"}` : `${json}}`;
+}
+
+function filled(template: string, sample: Sample): string {
+  let text = '';
+  for (const part of partsOf(template)) text += 'text' in part ? part.text : placeText(part.place, sample);
+  return text;
+}
+
+function placeText(place: string, sample: Sample): string {
+  switch (place as PayloadPlace) {
+    case 'value':
+      return bareText(sample.value);
+    case 'unit':
+      return sample.unit ?? '';
+    case 'ts':
+      return String(timestamp(sample.stamp.wallMs));
+    case 'quality':
+      return sample.quality;
+    case 'reason':
+      return sample.reason ?? '';
+    case 'device':
+      return sample.device;
+    case 'point':
+      return sample.point;
+  }
+  // A journal of another version may know more.
+  return `{${place}}`;
+}
+
+/** Rules are few; what the journal brings of older ones must not pile up. */
+const TEMPLATES_MAX = 1000;
+const templates = new Map<string, readonly PayloadPart[]>();
+
+function partsOf(template: string): readonly PayloadPart[] {
+  let parts = templates.get(template);
+  if (parts === undefined) {
+    if (templates.size >= TEMPLATES_MAX) templates.clear();
+    parts = payloadParts(template);
+    templates.set(template, parts);
+  }
+  return parts;
 }
 
 function bareText(value: Value | null): string {

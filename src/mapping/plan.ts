@@ -5,9 +5,11 @@
 import { type AlarmConfig, type AlarmsConfig, alarmName, alarmsSchema } from '../config/alarm-schema.js';
 import { computedPoints, DERIVED } from '../config/derived.js';
 import { matcherOf, parsePattern } from '../config/pattern.js';
+import { fillFixed } from '../config/payload-template.js';
 import type { PointTransform } from '../config/point-transform.js';
 import type { Config, DerivedConfig, MappingConfig } from '../config/schema.js';
 import type { KeyValueDoor } from '../core/key-value.js';
+import type { PayloadFormat } from '../core/sample.js';
 import { Aggregate } from './aggregate.js';
 import { Alarm } from './alarm.js';
 import { Computation } from './computation.js';
@@ -88,6 +90,11 @@ function readRule(config: MappingConfig, index: number): Rule {
   };
 }
 
+function formatOf(payload: MappingConfig['payload'], { gatewayId, tags }: MappingConfigs): PayloadFormat {
+  if (typeof payload === 'string') return { kind: payload };
+  return { kind: 'template', template: fillFixed(payload.template, gatewayId, tags) };
+}
+
 type PointConfig = PointTransform & { readonly alarm?: readonly AlarmConfig[] | undefined };
 
 /** Makes the outlets of one device's points; those that leave together share a Group. */
@@ -162,7 +169,7 @@ class OutletMaker {
       topic: renderTopic(rule.topic, this.#names(point, unit)),
       qos: rule.qos,
       retain: rule.retain,
-      format: { kind: rule.payload },
+      format: formatOf(rule.payload, this.#configs),
       grouped: rule.group === 'device',
     };
   }

@@ -174,7 +174,7 @@ log: { level: info }
   test('every key of the contract that this version lacks is refused as not available', () => {
     const lines = errorLines(`${BASE}mappings:
   - { from: "*/*", topic: a, aggregate: { window: 1m } }
-  - { from: "*/*", topic: b, payload: { template: "{value}" } }
+  - { from: "*/*", topic: b, payload: cbor }
 commands: { max_age: 1m }
 clock: { wait: 2m }
 bridges:

@@ -120,3 +120,43 @@ test.each([
 ])('a bare value %s is %s', (value, bare) => {
   expect(text([sample({ value, quality: value === null ? 'bad' : 'good' })], { kind: 'value' })).toBe(bare);
 });
+
+describe('a template', () => {
+  const told = (template: string, more: Partial<Sample> = {}): string =>
+    Buffer.from(
+      encodePayload({
+        topic: 't',
+        qos: 0,
+        retain: false,
+        grouped: false,
+        format: { kind: 'template', template },
+        samples: [
+          {
+            device: 'tank',
+            point: 'level',
+            unit: '%',
+            value: 21.5,
+            quality: 'good',
+            stamp: { wallMs: 1000.4, monotonicMs: 0, bootId: 'b', trusted: true },
+            ...more,
+          },
+        ],
+      }),
+    ).toString();
+
+  test('is filled with what the sample says; braces that hold no name stand for themselves', () => {
+    expect(told('{value} {unit}')).toBe('21.5 %');
+    expect(told('{"v":{value},"at":{ts},"q":"{quality}"}')).toBe('{"v":21.5,"at":1000,"q":"good"}');
+    expect(told('{device}/{point} {reason}{other} {} { value }')).toBe('tank/level {other} {} { value }');
+  });
+
+  test('says null for a value that is bad', () => {
+    expect(told('{value} {quality} {reason}', { value: null, quality: 'bad', reason: 'timeout' })).toBe(
+      'null bad timeout',
+    );
+  });
+
+  test('is not read again: a text that looks like a place is told as it is', () => {
+    expect(told('{value}', { value: '{unit}' })).toBe('{unit}');
+  });
+});
