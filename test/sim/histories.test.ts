@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 // Loaded beforehand, so that a history waits for no module.
 import '../../src/drivers/simulator/driver.js';
-import { playHistory } from './history.js';
+import { BATCHED_FROM, playHistory } from './history.js';
 import { KEPT_SEEDS } from './kept-seeds.js';
 import type { Mutation } from './watched-storage.js';
 
@@ -29,7 +29,7 @@ function seedsFrom(first: number, count: number): number[] {
   return Array.from({ length: count }, (_, n) => first + n);
 }
 
-test.each([1, 16, 31, 46])(
+test.each([1, 16, 31, 46, BATCHED_FROM])(
   'whatever is cut, killed or full, all that was accepted arrives as promised (15 seeds from %i)',
   async (first) => expect(await failures(seedsFrom(first, 15))).toEqual([]),
   TIMEOUT_MS,

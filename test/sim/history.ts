@@ -58,6 +58,9 @@ export async function playHistory(seed: number, options: HistoryOptions): Promis
   }
 }
 
+/** Seeds from here on have rules with `batch`; those below are the histories that they always were. */
+export const BATCHED_FROM = 1_000_000;
+
 class History {
   readonly #seed: number;
   readonly #options: HistoryOptions;
@@ -83,7 +86,7 @@ class History {
     this.#seed = seed;
     this.#options = options;
     this.#chance = new Chance(seed);
-    this.#plan = planOf(this.#chance.fork());
+    this.#plan = planOf(this.#chance.fork(), seed >= BATCHED_FROM ? new Chance(~seed) : undefined);
     const clock = this.#clock;
     this.#folder = mkdtempSync(join(options.folder, 'godwit-sim-'));
     this.#journal = join(this.#folder, 'journal.db');

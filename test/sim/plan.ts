@@ -46,7 +46,8 @@ export interface Plan {
 /** A history is at most so long before the weather clears. */
 const DURATION_MS: readonly [number, number] = [5_000, 120_000];
 
-export function planOf(chance: Chance): Plan {
+/** @param batches what decides on batches, if there are any */
+export function planOf(chance: Chance, batches?: Chance): Plan {
   const durationMs = chance.spread(...DURATION_MS);
   const isSmallJournal = chance.is(0.06);
   const servers = new Map<string, UpstreamCharacter>();
@@ -54,7 +55,7 @@ export function planOf(chance: Chance): Plan {
   for (const name of chance.is(0.15) ? ['one', 'two'] : ['one']) {
     const urls = Array.from({ length: chance.is(0.2) ? 2 : 1 }, (_, n) => `mqtt://${name}-${n}:1883`);
     for (const url of urls) servers.set(url, upstreamOf(chance));
-    bridges[name] = bridgeOf(chance, urls);
+    bridges[name] = bridgeOf(chance, urls, batches);
   }
   const linkMs = chance.spread(0.2, 800);
   return {
@@ -77,7 +78,7 @@ function upstreamOf(chance: Chance): UpstreamCharacter {
   };
 }
 
-function bridgeOf(chance: Chance, servers: readonly string[]): object {
+function bridgeOf(chance: Chance, servers: readonly string[], batches: Chance | undefined): object {
   const seconds = (least: number, most: number): string => `${Math.ceil(chance.spread(least, most))}s`;
   const rule = (filter: string, qos: number): object => ({
     filter,
@@ -85,6 +86,7 @@ function bridgeOf(chance: Chance, servers: readonly string[]): object {
     ...(chance.is(0.2) && { priority: 'high' }),
     ...(chance.is(0.2) && { order: 'live-first' }),
     ...(chance.is(0.1) && { prefix: 'up/' }),
+    ...(batches?.is(0.7) === true && { batch: batchOf(batches) }),
   });
   const [least, most] = [chance.int(50, 2000), chance.int(2000, 20_000)];
   return {
@@ -102,6 +104,16 @@ function bridgeOf(chance: Chance, servers: readonly string[]): object {
       rule('site/most/#', 0),
       rule('read/#', chance.int(1, 2)),
     ],
+  };
+}
+
+function batchOf(chance: Chance): object {
+  return {
+    max_delay: `${Math.ceil(chance.spread(1, 20_000))}ms`,
+    max_bytes: `${Math.ceil(chance.spread(64, 20_000))}B`,
+    max_messages: Math.ceil(chance.spread(1, 300)),
+    encoding: chance.of(['json', 'cbor', 'columnar']),
+    compress: chance.of(['none', 'deflate', 'brotli']),
   };
 }
 

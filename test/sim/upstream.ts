@@ -10,6 +10,7 @@ import type { ConnectPacket, Packet, PublishPacket } from '../../src/mqtt/packet
 import { ReasonCode } from '../../src/mqtt/reason-code.js';
 import type { End, EndUser } from './network.js';
 import { told } from './told.js';
+import { isSameAgain, unpacked } from './unpacked.js';
 
 export interface UpstreamCharacter {
   readonly deliversOn: 'publish' | 'pubrel';
@@ -111,18 +112,17 @@ export class Upstream {
   }
 
   arrived(packet: PublishPacket, connection: Connection): void {
-    this.arrivals.push({
-      server: this.name,
-      clientId: connection.clientId,
-      session: connection.session?.number ?? 0,
-      doubts: this.doubts,
-      topic: packet.topic,
-      payload: packet.payload,
-      qos: packet.qos,
-      retain: packet.retain,
-      identity: new Map(packet.properties?.userProperties ?? []),
-      atMs: this.#nowMs(),
-    });
+    for (const brought of unpacked(packet)) {
+      this.arrivals.push({
+        server: this.name,
+        clientId: connection.clientId,
+        session: connection.session?.number ?? 0,
+        doubts: this.doubts,
+        qos: packet.qos,
+        ...brought,
+        atMs: this.#nowMs(),
+      });
+    }
   }
 }
 
@@ -275,7 +275,7 @@ class Connection implements EndUser {
     const done = (): void => void this.#open.delete(packetIdentifier);
     const held = session.received.get(packetIdentifier);
     if (quota === 'exceeded' && this.#isV5 && held === undefined) {
-      overQuota.add(packet.topic);
+      for (const { topic } of unpacked(packet)) overQuota.add(topic);
       const type = qos === 1 ? 'puback' : 'pubrec';
       this.#send({ type, packetIdentifier, reasonCode: ReasonCode.quotaExceeded }, done);
       return;
@@ -290,7 +290,7 @@ class Connection implements EndUser {
       if (character.deliversOn === 'publish') this.#server.arrived(packet, this);
     } else {
       if (!packet.dup) broken.push(`PUBLISH ${packetIdentifier} was sent again without DUP`);
-      if (!Buffer.from(held.payload).equals(packet.payload) || held.topic !== packet.topic) {
+      if (!isSameAgain(held, packet)) {
         broken.push(`PUBLISH ${packetIdentifier} is another message than the one with that identifier`);
       }
     }
