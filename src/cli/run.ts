@@ -14,6 +14,7 @@ import { createLog } from '../core/pino-log.js';
 import { Gateway } from '../gateway/gateway.js';
 import { SystemdNotifier } from '../gateway/sd-notify.js';
 import { ExitCode } from './exit-code.js';
+import { returnMemory } from './return-memory.js';
 
 /** systemd and the contract give 10 s; the rest is for the kernel to take the process down. */
 const STOP_MS_MAX = 9_000;
@@ -30,6 +31,7 @@ export async function run(file: string, simulate: boolean): Promise<ExitCode> {
   const ended = untilSignal();
   await gateway.start();
   systemd.ready();
+  returnMemory();
   if (simulate) log.warn({}, 'Devices are simulated: no bus is opened, and values are made up');
   reloadOnHangUp(gateway, load, log);
   const signal = await ended;
@@ -80,6 +82,7 @@ function reloadOnHangUp(gateway: Gateway, load: () => LoadedConfig, log: Log): v
       const loaded = tryLoad(load, log);
       if (loaded === undefined) return;
       await gateway.reload(loaded);
+      returnMemory();
     });
     turn = turn.catch((fault: unknown) => {
       log.error({ reason: reasonOf(fault) }, 'Reloading the configuration failed half-way');

@@ -9,6 +9,11 @@ export interface Clock {
   monotonicMs(): number;
   /** Calls `run` once, at or after the monotonic time `atMs`. */
   at(atMs: number, run: () => void): Timer;
+  /**
+   * The same to a fraction of a millisecond, where a timer would be one or two late: the last one is spent turning the
+   * loop, so this is for what is short and counts, such as the pause between two frames. Absent: `at` is exact.
+   */
+  exactlyAt?(atMs: number, run: () => void): Timer;
 }
 
 export interface Timer {
@@ -39,4 +44,22 @@ export class SystemClock implements Clock {
     arm();
     return { cancel: () => clearTimeout(handle) };
   }
+
+  exactlyAt(atMs: number, run: () => void): Timer {
+    let immediate: NodeJS.Immediate | undefined;
+    const turn = (): void => {
+      if (this.monotonicMs() >= atMs) run();
+      else immediate = setImmediate(turn);
+    };
+    // Timers count whole milliseconds and may come up to one late.
+    const timer = this.at(atMs - EARLY_MS, turn);
+    return {
+      cancel: () => {
+        timer.cancel();
+        clearImmediate(immediate);
+      },
+    };
+  }
 }
+
+const EARLY_MS = 1.25;

@@ -12,6 +12,9 @@ import type { Exchange, Outcome, Request } from './exchange.js';
 
 const NOTHING = new Uint8Array(0);
 
+/** Twice the gap between frames at 9,600 baud. */
+const EXACT_MS_MAX = 8;
+
 export interface LineSettings {
   readonly open: OpenStream;
   /** A new one for each opening: what an earlier stream left behind must not matter. */
@@ -118,7 +121,12 @@ export class Line implements Wire {
     const { readyAtMs } = this.#exchange;
     const waitUntilMs = Math.max(readyAtMs, this.#readyAtMs, this.#restedAtMs + (request.gapMs ?? 0));
     if (waitUntilMs > nowMs) {
-      this.#timer = this.#clock.at(waitUntilMs, () => this.#sendWhenReady(request));
+      const send = (): void => this.#sendWhenReady(request);
+      // Long pauses are for the device's sake, short ones are the line's own: a millisecond of each is its loss.
+      this.#timer =
+        waitUntilMs - nowMs > EXACT_MS_MAX || this.#clock.exactlyAt === undefined
+          ? this.#clock.at(waitUntilMs, send)
+          : this.#clock.exactlyAt(waitUntilMs, send);
       return;
     }
     this.requests += 1;
