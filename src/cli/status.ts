@@ -17,6 +17,12 @@ export async function status(file: string, json: boolean): Promise<ExitCode> {
   return ExitCode.done;
 }
 
+/** How full the line is, and how late that makes its polls. */
+function lineUse({ utilisation, lateness }: Snapshot['buses'][string]): string {
+  const use = utilisation === undefined ? '' : `, ${Math.round(utilisation * 100)} % busy`;
+  return lateness === undefined ? use : `${use}, polls ${Math.round(lateness.p99Ms)} ms late (p99)`;
+}
+
 /** One line a device, bus, bridge: what an engineer wants to see first. */
 export function renderStatus(snapshot: Snapshot): string {
   const now = snapshot.clock.now;
@@ -26,7 +32,7 @@ export function renderStatus(snapshot: Snapshot): string {
   ];
   for (const [name, bus] of Object.entries(snapshot.buses)) {
     lines.push(
-      `bus     ${name.padEnd(16)} ${bus.state.padEnd(10)} ${bus.driver}  ${bus.requests} requests, ${bus.timeouts} timeouts, ${bus.errors} errors${discarded(bus.discarded)}${because(bus.reason)}`,
+      `bus     ${name.padEnd(16)} ${bus.state.padEnd(10)} ${bus.driver}  ${bus.requests} requests, ${bus.timeouts} timeouts, ${bus.errors} errors${discarded(bus.discarded)}${lineUse(bus)}${because(bus.reason)}`,
     );
   }
   for (const [name, device] of Object.entries(snapshot.devices)) {

@@ -6,6 +6,7 @@
  */
 
 import type { DeviceState, Reading } from '../core/reading.js';
+import type { Stamp } from '../core/stamp.js';
 import type { Value } from '../core/value.js';
 import type { DriverContext } from './driver.js';
 
@@ -36,8 +37,14 @@ export class DeviceWatch {
     this.#context = context;
   }
 
-  good(point: string, value: Value): Reading {
-    return { device: this.#device, point, stamp: this.#context.stamp(), value, quality: 'good' };
+  /** The instant, for all points that came at it. */
+  stamp(): Stamp {
+    return this.#context.stamp();
+  }
+
+  /** `stamp`: that of the answer, where several points came with it. */
+  good(point: string, value: Value, stamp = this.#context.stamp()): Reading {
+    return { device: this.#device, point, stamp, value, quality: 'good' };
   }
 
   bad(point: string, reason: string): Reading {

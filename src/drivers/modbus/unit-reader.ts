@@ -153,11 +153,14 @@ export class UnitReader {
 
   #decode(poll: Poll, block: Block, bytes: Uint8Array): void {
     const { watch } = this.#parts;
+    const stamp = watch.stamp();
     for (const point of block.points) {
       const value = valueIn(point, bytes, block.start);
       this.#rest.answered(point.name);
       poll.readings.push(
-        typeof value === 'object' ? watch.bad(point.name, value.reason) : watch.good(point.name, value),
+        typeof value === 'object'
+          ? watch.bad(point.name, value.reason)
+          : watch.good(point.name, value, stamp),
       );
     }
   }
