@@ -162,7 +162,8 @@ function readMap(from: ByteSource, count: number, depth: number): { readonly [ke
 }
 
 function readFraction(from: ByteSource, depth: number): number {
-  const [exponent, mantissa] = read(from, depth + 1) as unknown[];
+  const pair = read(from, depth + 1);
+  const [exponent, mantissa]: readonly unknown[] = Array.isArray(pair) ? pair : [];
   if (typeof exponent !== 'number' || typeof mantissa !== 'number') throw damaged('a fraction that is none');
   return Number(`${mantissa}e${exponent}`);
 }

@@ -37,6 +37,12 @@ test('arbitrary bytes are refused as no batch, whatever mark they begin with', a
   );
 });
 
+test('a decimal fraction of something that is no pair is refused', async () => {
+  for (const inner of [0x00, 0xf6, 0x40, 0x80, 0x81]) {
+    expect(await refusal(Uint8Array.of(0xd9, 0xd9, 0xf7, 0xc4, inner, 0x00))).toBe('BATCH_DAMAGED');
+  }
+});
+
 test('a batch with bytes changed, cut or added is decoded or refused, and nothing else', async () => {
   const mutation = fc.record({
     at: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),

@@ -144,11 +144,21 @@ describe('connecting', () => {
       'no MQTT at all',
       () => {
         server.intercept = (_, connection) => {
-          connection.sendBytes(Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'));
+          connection.sendBytes(Buffer.from('SSH-2.0-OpenSSH_9.2\r\n'));
           return true;
         };
       },
       'sent what is not MQTT 5.0',
+    ],
+    [
+      'a web server',
+      () => {
+        server.intercept = (_, connection) => {
+          connection.sendBytes(Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'));
+          return true;
+        };
+      },
+      'answers in HTTP',
     ],
     [
       'closed before CONNACK',
