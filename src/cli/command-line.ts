@@ -86,6 +86,12 @@ function build(ends: (code: ExitCode) => void): Command {
       const { status } = await import('./status.js');
       ends(await status(options.config, options.json === true));
     });
+  withConfig('doctor', 'check serial ports, GPIO, clock, disk and service; say what to do about each finding')
+    .option('--json', 'print it as JSON')
+    .action(async (options: { config: string; json?: boolean }) => {
+      const { doctor } = await import('./doctor.js');
+      ends(await doctor(options.config, options.json === true));
+    });
   addFieldCommands(withConfig, ends);
   addJournalCommands(withConfig, ends);
   addReplay(withConfig, ends);

@@ -20,7 +20,7 @@ import { z } from './zod.js';
 
 export type { ConfigError } from './config-error.js';
 
-export type Section = 'gateway' | 'journal';
+export type Section = 'gateway' | 'journal' | 'broker' | 'buses' | 'devices';
 
 export interface Parsed {
   /** Only where there are no errors. */

@@ -90,7 +90,7 @@ function perDay({ messagesPerDay, onChange }: Publication): string {
 }
 
 /** Thousands, as tariffs count them. */
-function bytesText(bytes: number): string {
+export function bytesText(bytes: number): string {
   if (bytes < 1000) return `${bytes} B`;
   const power = Math.min(4, Math.floor(Math.log10(bytes) / 3));
   return `${Number((bytes / 1000 ** power).toPrecision(3))} ${['B', 'kB', 'MB', 'GB', 'TB'][power]}`;

@@ -101,13 +101,27 @@ export class ClockTrust implements Part {
     } catch (fault) {
       this.#log.debug({ reason: reasonOf(fault) }, 'timedatectl gave no answer');
     }
-    if (/^NTPSynchronized=yes$/m.test(answer)) return 'kernel';
-    const hasDaemon = /^NTP=yes$/m.test(answer) || DAEMON_TRACES.some((path) => this.#machine.exists(path));
-    return hasDaemon ? undefined : 'date alone: there is no time daemon';
+    switch (synchronisation(answer, (path) => this.#machine.exists(path))) {
+      case 'synchronised':
+        return 'kernel';
+      case 'waiting':
+        return undefined;
+      case 'no daemon':
+        return 'date alone: there is no time daemon';
+    }
   }
 }
 
-const SYNCHRONISED_FILE = '/run/systemd/timesync/synchronized';
+/** @param answer of `timedatectl show`; empty where there is none */
+export function synchronisation(
+  answer: string,
+  exists: (path: string) => boolean,
+): 'synchronised' | 'waiting' | 'no daemon' {
+  if (/^NTPSynchronized=yes$/m.test(answer)) return 'synchronised';
+  return /^NTP=yes$/m.test(answer) || DAEMON_TRACES.some(exists) ? 'waiting' : 'no daemon';
+}
+
+export const SYNCHRONISED_FILE = '/run/systemd/timesync/synchronized';
 /** A daemon that timedatectl does not know of, or a machine without timedatectl. */
 const DAEMON_TRACES = ['/run/systemd/timesync', '/run/chrony', '/run/ntpd.pid', '/run/openntpd.pid'];
 const LOOK_EVERY_MS = 5000;

@@ -29,8 +29,9 @@ const INSTALL = 'install the package gpiod (sudo apt install gpiod)';
 const NO_PULL =
   'pull resistors cannot be set through sysfs; set them in config.txt (gpio=17=ip,pu) or install the package gpiod';
 
-export function chooseBackend(wish: GpioWish, tools: Tools): BackendChoice {
-  const sysfs = hasSysfs(wish.root);
+/** @param fileSystem where the file system of the machine begins */
+export function chooseBackend(wish: GpioWish, tools: Pick<Tools, 'has'>, fileSystem = '/'): BackendChoice {
+  const sysfs = hasSysfs(join(fileSystem, wish.root));
   const gpiod =
     tools.has('gpiodetect') && tools.has('gpiomon') && tools.has('gpioset') && tools.has('gpioget');
   const but = wish.wantsPull ? { but: NO_PULL } : {};
