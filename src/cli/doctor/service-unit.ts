@@ -8,6 +8,9 @@ export const UNIT = 'godwit.service';
 /** As `systemctl show` has it. */
 export type Unit = ReadonlyMap<string, string>;
 
+/** Of a user that is not made before the service starts. */
+export const DYNAMIC_UID = -1;
+
 const PROPERTIES = [
   'LoadState',
   'UnitFileState',
@@ -116,7 +119,8 @@ export async function serviceUser(
   unit: Unit | string | undefined,
 ): Promise<User | undefined> {
   if (!isInstalled(unit)) return undefined;
-  const name = unit.get('User') || 'root';
+  const isDynamic = unit.get('DynamicUser') === 'yes';
+  const name = unit.get('User') || (isDynamic ? 'godwit' : 'root');
   if (name === 'root') return { name, uid: 0, groups: [0] };
   const groups = groupLines((await textOf(machine, '/etc/group')) ?? '');
   const gidOf = (group: string): number => groups.find((one) => one.name === group)?.gid ?? Number(group);
@@ -128,8 +132,7 @@ export async function serviceUser(
     .map((one) => one.split(':'))
     .find((one) => one[0] === name);
   // A user that systemd makes for as long as the service runs has nothing but what the unit gives.
-  if (line === undefined)
-    return unit.get('DynamicUser') === 'yes' ? { name, uid: -1, groups: given } : undefined;
+  if (line === undefined) return isDynamic ? { name, uid: DYNAMIC_UID, groups: given } : undefined;
   const member = groups.filter(({ members }) => members.includes(name)).map(({ gid }) => gid);
   return { name, uid: Number(line[2]), groups: [...given, Number(line[3]), ...member] };
 }

@@ -77,6 +77,11 @@ test('a folder that may not be written is told, for the user of the service too'
   ]);
 });
 
+test('a user that systemd makes gets its folder from systemd', async () => {
+  const found = troubles(await check({ service: { name: 'godwit', uid: -1, groups: [] } }));
+  expect(found.filter((one) => one.includes('user godwit'))).toEqual([]);
+});
+
 test('a slow flush and one that fails are told', async () => {
   machine.flushes = [300, 400, 900];
   expect(troubles(await check())[0]).toMatch(/^warn a flush takes 400 ms, 900 ms at most/);
