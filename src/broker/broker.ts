@@ -55,6 +55,8 @@ export interface BrokerOptions {
   /** Which routes of the journal a publication belongs to and whether it is kept for replay. */
   readonly routing?: (topic: string, kind: Content['kind'], origin: string | undefined) => Routing;
   readonly encode?: (set: SampleSet) => Uint8Array;
+  /** Topics on which nothing is ever retained. */
+  readonly isCommand?: (topicName: string) => boolean;
   /** Certificates by the place of their listener in `config.listeners`; needed by mqtts and wss. */
   readonly secrets?: readonly (ListenerSecrets | undefined)[];
   /** What stands in the password, SCRAM and ACL files; absent: there are none. */
@@ -161,6 +163,7 @@ export class Broker implements Part {
       mayReceive: (session, topicName) => this.#mayReceive(session.identity, topicName),
       storage,
       routing: options.routing,
+      isCommand: options.isCommand,
       encode: options.encode ?? ((set) => encodePayload(set)),
       retained: { messages: limits.max_retained, bytes: limits.max_retained_bytes },
       clock,

@@ -46,6 +46,8 @@ export interface ExchangeOptions {
     | undefined;
   readonly encode: (set: SampleSet) => Uint8Array;
   readonly retained: RetainedLimits;
+  /** A command is never retained: it would be carried out again with each restart and each subscription. */
+  readonly isCommand?: ((topicName: string) => boolean) | undefined;
   /** Whether the ACL lets a session read a topic; absent: everyone everything. */
   readonly mayReceive?: MayReceive;
   /** The $SYS topics: told when somebody subscribes, asked for what a new subscriber finds. */
@@ -225,7 +227,7 @@ export class Exchange {
     let outcome: Outcome = 'done';
     // The disk has failed for so long that nothing more can wait for it.
     if (publication.qos > 0 && !this.#mayKeep(topic)) return 'refused';
-    let keep = publication.retain;
+    let keep = publication.retain && this.#options.isCommand?.(publication.topic) !== true;
     if (keep && !this.#fits(publication)) {
       if (publication.qos > 0) return 'refused';
       keep = false;
@@ -253,7 +255,8 @@ export class Exchange {
 
   /** The publish door's half: readings, status, what a bridge brought. Subscribers get it even if the journal refuses. */
   acceptContent(content: Content, origin: string | undefined, urgent: boolean): Outcome {
-    const { topic: name, qos, retain } = content.kind === 'message' ? content.message : content.set;
+    const { topic: name, qos, retain: wanted } = content.kind === 'message' ? content.message : content.set;
+    const retain = wanted && this.#options.isCommand?.(name) !== true;
     const topic = this.topic(name);
     if (topic === undefined) {
       this.#options.counters.messagesDropped += 1;

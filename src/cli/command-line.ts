@@ -154,6 +154,12 @@ function addFieldCommands(
       const { scan } = await import('./scan.js');
       ends(await scan(options.config, bus, options));
     });
+  add('commands', 'what was to be written by MQTT, and what became of it')
+    .option('--json', 'print it as JSON')
+    .action(async (options: { config: string; json?: boolean }) => {
+      const { commands } = await import('./commands.js');
+      ends(await commands(options.config, options.json === true));
+    });
   add('service', 'take a device out of service, so that nothing asks it, or put it back')
     .argument('<device>', 'its name')
     .addArgument(new Argument('<state>', 'out or in').choices(['out', 'in']))

@@ -6,7 +6,7 @@ import type { Path } from './config-error.js';
 
 /** By the path of the mapping that would hold them, with * for a name or a number. */
 const KEYS: Readonly<Record<string, readonly string[]>> = {
-  '': ['commands', 'clock'],
+  '': ['clock'],
   'bridges.*': ['window', 'budget'],
 };
 

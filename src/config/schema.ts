@@ -347,6 +347,24 @@ export const mappingSchema = z.strictObject({
   group: z.literal('device').optional().describe('device: one message per poll with all points together.'),
 });
 
+export const commandsSchema = z.strictObject({
+  topic: text('a topic, in which {gateway}, {device} and {point} stand for their names')
+    .default('cmd/{gateway}/{device}/{point}')
+    .describe(
+      'Where a value is published that a writable point is to take; {device} and {point} are levels of their own.',
+    ),
+  max_age: duration(100, 86_400_000)
+    .prefault('1m')
+    .describe("How old a command may be, by its `ts` or its Message Expiry and the gateway's trusted clock."),
+  require_expiry: z
+    .boolean()
+    .default(false)
+    .describe('true: a command that carries neither ts nor a Message Expiry is refused.'),
+  result_topic: text('a topic, in which {gateway}, {device} and {point} stand for their names')
+    .default('cmd/{gateway}/{device}/{point}/result')
+    .describe('Where the result of each command is published.'),
+});
+
 const forwardSchema = z.strictObject({
   filter: text('a topic filter').describe(
     'Topic filter; {gateway} stands for the gateway id. The first rule that matches decides.',
@@ -534,6 +552,7 @@ export const configSchema = z.strictObject({
     .default([])
     .describe('How readings become messages: every rule that matches a reading publishes it.'),
   alarms: alarmsSchema.prefault({}).describe('Where alarms are told.'),
+  commands: commandsSchema.prefault({}).describe('How writable points are set by MQTT.'),
   bridges: z.record(identifier, bridgeSchema).default({}).describe('Upstream servers, by name.'),
   http: z
     .strictObject({

@@ -5,6 +5,7 @@
  */
 import { checkBridges } from './check-bridges.js';
 import { checkBroker } from './check-broker.js';
+import { checkCommands } from './check-commands.js';
 import { checkDerived } from './check-derived.js';
 import { checkDevices } from './check-devices.js';
 import { checkJournal } from './check-journal.js';
@@ -17,5 +18,6 @@ export function checkSemantics(report: Report): void {
   checkDevices(report);
   checkDerived(report);
   checkMappings(report);
+  checkCommands(report);
   checkBridges(report);
 }

@@ -31,11 +31,14 @@ import { Mapper } from '../mapping/rule-mapper.js';
 import type { StorageFront } from '../storage/storage-front.js';
 import { WorkerStorage } from '../storage/worker-storage.js';
 import { WebServer } from '../web/server.js';
+import { Answers } from './answers.js';
 import { ClockTrust, type TimeSource } from './clock-trust.js';
+import { CommandDesk, commandRoutes } from './command-desk.js';
 import { FieldDesk, fieldRoutes } from './field-desk.js';
 import { journalRoutes } from './journal-routes.js';
 import { tellLeftBehind } from './left-behind.js';
 import { LossTeller } from './loss-teller.js';
+import { Origin } from './origin.js';
 import { Pipeline } from './pipeline.js';
 import { anonymousUntilRestart, planChange } from './plan.js';
 import { RemoteCommands } from './remote-commands.js';
@@ -74,6 +77,8 @@ export class Gateway {
   readonly #web: Part;
   readonly #desk: ReplayDesk;
   readonly #remote: RemoteCommands;
+  readonly #commands: CommandDesk;
+  readonly #origin = new Origin();
   readonly #field: FieldDesk;
   readonly #drivers = new Map<string, Driver>();
   readonly #bridges = new Map<string, Bridge>();
@@ -116,6 +121,7 @@ export class Gateway {
       secrets: options.loaded.secrets.listeners,
       storage: this.#storage,
       routing: this.#routing.of,
+      isCommand: (topic) => this.#commands.isCommandTopic(topic),
       clock,
       log,
       clockTrusted: () => this.#trust.trusted,
@@ -136,14 +142,27 @@ export class Gateway {
       changed: (bridge) => this.#bridges.get(bridge)?.replaysChanged(),
       clock,
     });
+    const answers = new Answers({ broker: this.#broker, storage: this.#storage, clock });
+    this.#commands = new CommandDesk({
+      gatewayId: config.gateway.id,
+      config: () => this.#loaded.config.commands,
+      devices: () => this.#loaded.config.devices,
+      driver: (bus) => this.#drivers.get(bus),
+      broker: this.#broker,
+      storage: this.#storage,
+      answers,
+      origin: this.#origin,
+      clock,
+      clockTrusted: () => this.#trust.trusted,
+    });
     this.#remote = new RemoteCommands({
       gatewayId: config.gateway.id,
       broker: this.#broker,
-      storage: this.#storage,
+      answers,
+      origin: this.#origin,
       desk: this.#desk,
       snapshot: () => this.snapshot(),
       acknowledge: (alarmId) => this.#pipeline.acknowledge(alarmId),
-      clock,
     });
     this.#field = new FieldDesk({
       devices: () => this.#loaded.config.devices,
@@ -216,6 +235,7 @@ export class Gateway {
         log: this.#log,
       }),
       this.#remote,
+      this.#commands,
       this.#pipeline,
       part(
         'drivers',
@@ -265,6 +285,7 @@ export class Gateway {
       },
     };
     for (const device of plan.forgetDevices) this.#pipeline.forget(device);
+    this.#commands.listen();
     if (plan.remap) this.#pipeline.remap(this.#mapperOf(this.#loaded.config));
     await this.#startBridges(plan.startBridges);
     await this.#startDrivers(plan.startBuses);
@@ -316,6 +337,7 @@ export class Gateway {
         ),
         ...replayRoutes(this.#desk),
         ...fieldRoutes(this.#field),
+        ...commandRoutes(this.#commands),
       ],
       log: this.#log,
     });
@@ -388,7 +410,7 @@ export class Gateway {
         },
         storage: this.#storage,
         publish: (message, accepted) =>
-          this.#remote.during(name, () =>
+          this.#origin.during(name, () =>
             this.#broker.publish({ kind: 'message', message }, { origin: name, accepted }),
           ),
         replays: this.#desk.jobs,

@@ -9,23 +9,22 @@
  * command came. A retained one is no command: it would be carried out with each subscription.
  */
 import type { Broker } from '../broker/broker.js';
-import type { Clock } from '../core/clock.js';
 import type { Message } from '../core/message.js';
 import type { Part } from '../core/part.js';
 import type { Snapshot } from '../core/snapshot.js';
-import { validTopicName } from '../mqtt/topic.js';
-import type { Storage } from '../storage/storage.js';
+import { type Answers, responseTopicOf } from './answers.js';
+import type { Origin } from './origin.js';
 import { parse, type ReplayDesk } from './replay-desk.js';
 
 export interface RemoteCommandsOptions {
   readonly gatewayId: string;
-  readonly broker: Pick<Broker, 'publish' | 'subscribe'>;
-  readonly storage: Pick<Storage, 'append' | 'routeId'>;
+  readonly broker: Pick<Broker, 'subscribe'>;
+  readonly answers: Answers;
+  readonly origin: Origin;
   readonly desk: Pick<ReplayDesk, 'begin'>;
   readonly snapshot: () => Snapshot;
   /** False: there is no such alarm, or nothing to acknowledge. */
   readonly acknowledge: (alarmId: string) => boolean;
-  readonly clock: Clock;
 }
 
 /** Three names of 64 characters. */
@@ -35,8 +34,6 @@ export class RemoteCommands implements Part {
   readonly name = 'remote-commands';
   readonly #options: RemoteCommandsOptions;
   #unsubscribe: (() => void)[] = [];
-  /** The bridge that is publishing right now. */
-  #origin: string | undefined;
 
   constructor(options: RemoteCommandsOptions) {
     this.#options = options;
@@ -48,7 +45,7 @@ export class RemoteCommands implements Part {
       const topic = `cmd/${gatewayId}/${name}`;
       this.#unsubscribe.push(
         broker.subscribe(topic, (message) => {
-          if (!message.retain) this.#answer(message, carryOut(message), this.#origin);
+          if (!message.retain) this.#answer(message, carryOut(message), this.#options.origin.bridge);
         }),
       );
     };
@@ -67,41 +64,11 @@ export class RemoteCommands implements Part {
     this.#unsubscribe = [];
   }
 
-  /** What is published meanwhile came over this bridge. */
-  during(bridge: string, publish: () => void): void {
-    this.#origin = bridge;
-    try {
-      publish();
-    } finally {
-      this.#origin = undefined;
-    }
-  }
-
-  #answer(command: Message, answer: unknown, origin: string | undefined): void {
-    const { broker, clock, storage } = this.#options;
-    const { responseTopic, correlationData } = command.properties ?? {};
-    const asked = responseTopic !== undefined && validTopicName(responseTopic) ? responseTopic : undefined;
-    const message: Message = {
-      topic: asked ?? `${command.topic}/result`,
-      payload: Buffer.from(JSON.stringify(answer)),
-      qos: 1,
-      retain: false,
-      ...(correlationData !== undefined && { properties: { correlationData } }),
-    };
+  #answer(command: Message, answer: unknown, bridge: string | undefined): void {
+    const topic = responseTopicOf(command) ?? `${command.topic}/result`;
     // Not within the delivery of the command.
-    queueMicrotask(() => {
-      broker.publish({ kind: 'message', message }, origin === undefined ? {} : { origin });
-      if (origin === undefined) return;
-      const route = storage.routeId({
-        bridge: origin,
-        lane: 'normal',
-        qos: 1,
-        retain: 'clear',
-        strip: '',
-        prefix: '',
-        properties: 'all',
-      });
-      storage.append({ kind: 'message', message }, [route], clock.wallMs(), true);
-    });
+    queueMicrotask(() =>
+      this.#options.answers.send(topic, answer, command.properties?.correlationData, bridge),
+    );
   }
 }

@@ -34,7 +34,7 @@ bridges:
 `;
     expect(errorLines(yaml)).toEqual([
       '2:7: gateway.id: found well 17, allowed: 1 to 64 of A-Z a-z 0-9 . _ -',
-      '3:1: jornal: found an unknown key, did you mean journal? allowed: gateway, journal, broker, buses, devices, derived, mappings, alarms, bridges, http, log',
+      '3:1: jornal: found an unknown key, did you mean journal? allowed: gateway, journal, broker, buses, devices, derived, mappings, alarms, commands, bridges, http, log',
       '7:12: broker.listeners[0].url: found tcp://127.0.0.1:1883, allowed: mqtt://ADDRESS:PORT, mqtts://ADDRESS:PORT, ws://ADDRESS:PORT/PATH or wss://ADDRESS:PORT/PATH',
       '12:16: buses.rs485.baud_rate: found 9600baud, allowed: a whole number from 50 to 4000000',
       '15:10: devices.meter.bus: found no bus rs48, did you mean rs485? allowed: rs485',
@@ -175,14 +175,13 @@ log: { level: info }
     const lines = errorLines(`${BASE}mappings:
   - { from: "*/*", topic: a, aggregate: { window: 1m } }
   - { from: "*/*", topic: b, payload: cbor }
-commands: { max_age: 1m }
 clock: { wait: 2m }
 bridges:
   b: { servers: ["mqtt://up"], window: {}, budget: 20MB/day, status: own, forward: [{ filter: a, priority: high }] }
 `).map((line) => line.replace(/^\d+:\d+: /, ''));
     const refused = lines.filter((line) => line.includes('not available in this version of godwit'));
     expect(refused.map((line) => line.split(':')[0]).sort()).toEqual(
-      ['bridges.b.budget', 'bridges.b.window', 'clock', 'commands', 'mappings[1].payload'].sort(),
+      ['bridges.b.budget', 'bridges.b.window', 'clock', 'mappings[1].payload'].sort(),
     );
     expect(lines.filter((line) => !refused.includes(line))).toEqual([]);
   });

@@ -499,3 +499,34 @@ describe('what the environment gives', () => {
     expect(errorLines(bridge(`servers: ["mqtt://up"], username: "${text}"`))).toEqual([line]);
   });
 });
+
+describe('command topics', () => {
+  const commands = (text: string): string => `gateway: { id: a }\ncommands: { ${text} }`;
+  test.each<[string, ...string[]]>([
+    [
+      commands(
+        'topic: "do/{device}/{point}", result_topic: "done/{device}/{point}", max_age: 10s, require_expiry: true',
+      ),
+    ],
+    [
+      commands('topic: "cmd/{device}"'),
+      '2:20: commands.topic: found "cmd/{device}", needed: {point} once, as a level of its own',
+    ],
+    [
+      commands('topic: "cmd/x{device}/{point}"'),
+      '2:20: commands.topic: found "cmd/x{device}/{point}", needed: {device} once, as a level of its own',
+    ],
+    [
+      commands('topic: "cmd/{device}/{piont}"'),
+      '2:20: commands.topic: found {piont}, did you mean point? allowed here: {gateway}, {device} and {point}',
+    ],
+    [
+      commands('topic: "cmd/+/{device}/{point}"'),
+      '2:20: commands.topic: found +, allowed: a topic without +, # and NUL',
+    ],
+    [
+      commands('topic: "a/{device}/{point}", result_topic: "a/{point}/{device}"'),
+      '2:56: commands.result_topic: found the shape of commands.topic, so that each result would be a command; allowed: another topic',
+    ],
+  ])('%s', (yaml, ...lines) => check(yaml, lines));
+});
