@@ -146,7 +146,7 @@ describe.each([
           text: { register: 'holding/20', length: 6, ...writable },
           coil: { register: 'coil/3', ...writable },
           coils: { register: 'coil/4', write_function: 15, ...writable },
-          missing: { register: 'holding/10050', ...writable },
+          missing: { register: 'holding/41050', ...writable },
         },
       },
     });
