@@ -43,7 +43,7 @@ export interface RetentionLimits {
   readonly whenFull: 'drop-oldest' | 'drop-newest' | 'thin';
 }
 
-/** Chunks that one background slice removes: 1 MiB, about what a commit writes. */
+/** Chunks that one background slice removes, and a commit beyond what it needs itself: 1 MiB, about what a commit writes. */
 const SLICE_CHUNKS = 16;
 /** Rows that one background slice looks at. */
 const SLICE_ROWS = 500;
@@ -170,19 +170,23 @@ export class Retention {
 
   /**
    * Before `bytes` are written: takes what may go until they fit, as far as that is possible. `sessionsBytes` come on
-   * top, outside of what the journal may have.
+   * top, outside of what the journal may have. What else is wanted (the reserve; a file larger than `max_size` is now) is
+   * for the slices in the background: whoever waits for the commit would wait for all of it.
    */
   makeRoom(bytes: number, sessionsBytes: number): void {
     this.#limitPages(sessionsBytes);
     const needed = Math.ceil((bytes / this.#gauge.pageBytes) * 1.05) + 8;
+    const neededNow = needed + Math.ceil((sessionsBytes * SESSIONS_SLACK) / this.#gauge.pageBytes);
     let rows = 0;
-    while (this.#pagesFree() < needed + this.#pagesReserved) {
+    for (let chunks = 0; this.#pagesFree() < needed + this.#pagesReserved; ) {
+      if (chunks >= SLICE_CHUNKS && this.#pagesWritable() >= neededNow) break;
       if (rows < ROOM_ROWS_MAX && !this.#nothingDelivered) {
-        this.#dropDelivered(1);
-        rows += SLICE_ROWS;
+        if (this.#dropDelivered(1) > 0) chunks += 1;
+        else rows += SLICE_ROWS;
         continue;
       }
       if (!this.#dropWaiting(1)) break;
+      chunks += 1;
     }
   }
 
@@ -269,6 +273,11 @@ export class Retention {
     return this.#pagesMax + this.#sessionsPages() - pages + this.#gauge.freePages;
   }
 
+  /** A file that is larger than it may be now does not grow, but what is free within it can be written. */
+  #pagesWritable(): number {
+    return Math.max(this.#pagesFree(), this.#gauge.freePages);
+  }
+
   #sessionsPages(): number {
     return Math.ceil(this.#sessionsBytes() / this.#gauge.pageBytes);
   }
@@ -284,18 +293,20 @@ export class Retention {
 
   /**
    * Mostly the oldest ones are delivered, so those are looked at each time; the rest is gone through slice by slice,
-   * and again once a floor has moved.
+   * and again once a floor has moved. Returns how many chunks went.
    */
-  #dropDelivered(chunks: number): void {
-    if (this.#dropFrom('delivered', this.#sql.scan.all(0, OLDEST_ROWS), chunks).dropped > 0) return;
+  #dropDelivered(chunks: number): number {
+    const oldest = this.#dropFrom('delivered', this.#sql.scan.all(0, OLDEST_ROWS), chunks).dropped;
+    if (oldest > 0) return oldest;
     const rows = this.#sql.scan.all(this.#cursors.delivered, SLICE_ROWS);
     const { dropped, next } = this.#dropFrom('delivered', rows, chunks);
     this.#cursors.delivered = next;
     if (dropped > 0) this.#passFound = true;
-    if (dropped >= chunks || rows.length === SLICE_ROWS) return;
+    if (dropped >= chunks || rows.length === SLICE_ROWS) return dropped;
     this.#cursors.delivered = 0;
     this.#nothingDelivered = !this.#passFound;
     this.#passFound = false;
+    return dropped;
   }
 
   #dropWaiting(chunks: number): boolean {
@@ -333,12 +344,13 @@ export class Retention {
 
   /** What it has passed by will not become its own later: the search never goes back. */
   #dropNeeded(level: 'normal' | 'high', chunks: number): boolean {
-    for (;;) {
-      const rows = this.#sql.scan.all(this.#cursors[level], SLICE_ROWS);
+    // Mostly the next ones will do.
+    for (let limit = chunks; ; limit = SLICE_ROWS) {
+      const rows = this.#sql.scan.all(this.#cursors[level], limit);
       const { dropped, next } = this.#dropFrom(level, rows, chunks);
       this.#cursors[level] = next;
       if (dropped > 0) return true;
-      if (rows.length < SLICE_ROWS) return false;
+      if (rows.length < limit) return false;
     }
   }
 

@@ -248,6 +248,44 @@ test('a lower max_size shrinks the file', async () => {
   expect(sizeOnDisk(path)).toBeLessThanOrEqual(4 * MIB);
 });
 
+test('after a lower max_size a commit takes only what it needs: the rest goes in slices behind it', async () => {
+  const path = journalPath();
+  const first = await heldJournal({ path, config: { max_size: 64 * MIB } });
+  fill(first.journal, 20_000);
+  await first.journal.stop();
+  const { journal } = await small(path);
+  let lostAtCommit = -1;
+  const route = journal.routeId(routeOf());
+  journal.append(messageOf('t/last', payload), [route], 20_001, true);
+  journal.afterCommit(() => {
+    lostAtCommit = journal.ledger('cloud').lost;
+  });
+  journal.commitNow();
+  expect(lostAtCommit).toBeGreaterThan(0);
+  expect(lostAtCommit).toBeLessThan(2500);
+  expect(journal.ledger('cloud').lost).toBeGreaterThan(15_000);
+  expect((await journal.audit()).differences).toEqual([]);
+});
+
+test('after a lower max_size what waits stays, however old, while there are delivered Records to take', async () => {
+  const path = journalPath();
+  const first = await heldJournal({ path, config: { max_size: 64 * MIB } });
+  const slow = first.journal.routeId(routeOf('slow'));
+  for (let index = 1; index <= 500; index += 1)
+    first.journal.append(messageOf(`slow/${index}`, payload), [slow], index, true);
+  fill(first.journal, 20_000);
+  first.journal.keepFrom('cloud', 'normal', { offset: first.journal.head + 1 });
+  first.journal.saveBridge('cloud', Buffer.from('s'), { delivered: 20_000, lost: 0 });
+  first.journal.commitNow();
+  await first.journal.stop();
+  const { journal } = await small(path);
+  fill(journal, 100);
+  expect(journal.ledger('slow')).toEqual({ produced: 500, delivered: 0, lost: 0 });
+  expect(await readAll(journal, 'slow', 'normal', 100_000)).toHaveLength(500);
+  await journal.stop();
+  expect(sizeOnDisk(path)).toBeLessThanOrEqual(4 * MIB);
+});
+
 test('a chunk whose bytes changed on the disk is not read, and counted as lost once found', async () => {
   const path = journalPath();
   const first = await heldJournal({ path });
