@@ -16,6 +16,9 @@ export type Durability = 'power-loss' | 'process-crash';
 /** The pragma's number for what syncs each commit. */
 export const SYNCHRONOUS_FULL = 2;
 
+/** The pragma's number for free pages that are given back when that is asked for. */
+const INCREMENTAL = 2;
+
 /** Another process is given this long to let go: it may be ending. */
 const BUSY_WAIT_MS = 500;
 /** Records are written once and read once: a cache holds little but the tables' roots. */
@@ -27,8 +30,9 @@ export function openDatabase(path: string, durability: Durability, walBytesMax: 
   try {
     // Before anything is read: the lock is taken with the first access and kept.
     database.pragma('locking_mode = EXCLUSIVE');
-    // Only takes before WAL and before the first table.
-    database.pragma('auto_vacuum = INCREMENTAL');
+    // Only takes before WAL and before the first table. To set it again would write, and have a disk that is slow sync
+    // twice before anybody is served.
+    if (numberPragma(database, 'auto_vacuum') !== INCREMENTAL) database.pragma('auto_vacuum = INCREMENTAL');
     set(database, 'journal_mode', 'WAL', 'wal');
     set(
       database,

@@ -40,6 +40,15 @@ const refused = (path: string): Promise<unknown> =>
     (fault: unknown) => fault,
   );
 
+test('to open a journal that was closed writes nothing, so that no sync stands before the first client', async () => {
+  const path = journalPath();
+  await filled(path);
+  const before = readFileSync(path);
+  await heldJournal({ path });
+  expect(statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0).toBe(0);
+  expect(readFileSync(path).equals(before)).toBe(true);
+});
+
 test('the folder is made where it is missing, for this user and group alone', async () => {
   const path = join(dirname(journalPath()), 'deep', 'er', 'journal.db');
   await heldJournal({ path });
