@@ -234,7 +234,7 @@ function deskOf(loaded: LoadedConfig, bus: string, driver: Driver | undefined): 
     devices: () => loaded.config.devices,
     buses: () => Object.keys(loaded.config.buses),
     driver: (name) => (name === bus ? driver : undefined),
-    profiles: profileFiles(loaded.folder),
+    profiles: () => profileFiles(loaded.folder),
     committed: async () => {},
     watch: () => () => {},
   });

@@ -20,7 +20,8 @@ export interface FieldDeskOptions {
   readonly devices: () => Readonly<Record<string, Pick<DeviceConfig, 'bus' | 'points'>>>;
   readonly driver: (bus: string) => Driver | undefined;
   readonly buses: () => readonly string[];
-  readonly profiles: ProfileSource;
+  /** Read when they are asked for. */
+  readonly profiles: () => ProfileSource;
   /** Resolves after the commit of what was put into the key-value table before. */
   readonly committed: () => Promise<void>;
   readonly watch: (topicFilter: string, deliver: (message: Message) => void) => () => void;
@@ -103,7 +104,7 @@ export class FieldDesk {
     if (numbers === undefined)
       return { error: `found units ${units}, allowed: numbers up to 255, as in 1-10,20` };
     let stopped = false;
-    scanUnits({ driver: name, modbus }, numbers, this.#options.profiles, tell, () => stopped).then(
+    scanUnits({ driver: name, modbus }, numbers, this.#options.profiles(), tell, () => stopped).then(
       () => done(),
       done,
     );

@@ -168,7 +168,7 @@ export class Gateway {
       devices: () => this.#loaded.config.devices,
       buses: () => Object.keys(this.#loaded.config.buses),
       driver: (bus) => this.#drivers.get(bus),
-      profiles: profileFiles(options.loaded.folder),
+      profiles: () => profileFiles(options.loaded.folder),
       committed: () => new Promise((resolve) => this.#storage.afterCommit(() => resolve())),
       watch: (filter, deliver) => this.#broker.subscribe(filter, deliver),
     });
