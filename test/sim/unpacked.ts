@@ -16,7 +16,7 @@ export function unpacked({ topic, payload, properties, retain }: PublishPacket):
   if (!topic.endsWith('/batch')) {
     return [{ topic, payload, retain, identity: new Map(properties?.userProperties ?? []) }];
   }
-  const { gateway, journal, messages } = openBatchNow(payload, LIMITS);
+  const { gateway, journal, messages, replay } = openBatchNow(payload, LIMITS);
   return messages.map((message) => ({
     topic: message.topic,
     payload: message.payload,
@@ -25,6 +25,7 @@ export function unpacked({ topic, payload, properties, retain }: PublishPacket):
       ['gw', gateway],
       ['j', journal],
       ['seq', String(message.seq)],
+      ...(replay === undefined ? [] : ([['replay', replay]] as const)),
     ]),
   }));
 }
