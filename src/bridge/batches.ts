@@ -56,8 +56,8 @@ export class Batches {
   #nowMs = 0;
   #wallMs = 0;
   #stretch = 1;
-  /** The job of what was offered last on the stream `replay`: jobs go one after the other. */
-  #replay: string | undefined;
+  /** The job that the stream `replay` is of: jobs go one after the other. */
+  #replayJob = '';
 
   constructor(
     exchanges: Exchanges,
@@ -71,6 +71,11 @@ export class Batches {
     this.#history = history;
     this.#tally = tally;
     this.#codec = codec;
+  }
+
+  /** The stream `replay` is of this job from now on; also what was forming when the process died. */
+  replays(job: string): void {
+    this.#replayJob = job;
   }
 
   /** Before each turn. */
@@ -106,15 +111,8 @@ export class Batches {
   }
 
   /** A Record of a rule with `batch` that was never offered before. */
-  offer(
-    stream: Stream,
-    record: Record,
-    route: Route,
-    policy: BatchPolicy,
-    replay: string | undefined,
-  ): 'taken' | 'full' {
+  offer(stream: Stream, record: Record, route: Route, policy: BatchPolicy): 'taken' | 'full' {
     const { ring } = stream;
-    if (replay !== undefined) this.#replay = replay;
     if (!this.#yields(stream, record, route)) return 'full';
     const forming = this.#forming[stream.id] as Map<Route, number>;
     let index = forming.get(route);
@@ -215,15 +213,11 @@ export class Batches {
   }
 
   /** A sealed batch as the PUBLISH that carries it; undefined: its content is not there yet. */
-  carrier(
-    stream: Stream,
-    at: number,
-    replay: string | undefined,
-  ): { readonly record: Record; readonly route: Route } | undefined {
+  carrier(stream: Stream, at: number): { readonly record: Record; readonly route: Route } | undefined {
     const batch = stream.ring.batch[at] as OpenBatch;
     const { route } = batch;
     if (route?.batch === undefined || !batch.isFilled) return undefined;
-    if (batch.payload === undefined) batch.encoded(this.#encode(stream, batch, route, replay));
+    if (batch.payload === undefined) batch.encoded(this.#encode(stream, batch, route));
     const { compress, encoding, topic } = route.batch;
     const payload = batch.payload as Uint8Array;
     const properties = { contentType: batchContentType(encoding, compress) };
@@ -362,12 +356,12 @@ export class Batches {
     }
   }
 
-  #encode(stream: Stream, batch: OpenBatch, route: Route, replay = this.#replay): Uint8Array {
+  #encode(stream: Stream, batch: OpenBatch, route: Route): Uint8Array {
     const { encode, encodeBatch } = this.#codec;
     const messages = batch.records.map((record) =>
       batchMessage(record, route, stream.id === REPLAY || this.#history.isLate(stream, record), encode),
     );
-    return encodeBatch(messages, route, stream.id === REPLAY ? replay : undefined);
+    return encodeBatch(messages, route, stream.id === REPLAY ? this.#replayJob : undefined);
   }
 }
 

@@ -119,6 +119,7 @@ export class BridgeSession {
     this.#identity = new SessionIdentity(state);
     this.#replayJob = state.replay;
     this.#batches = new Batches(this.#exchanges, this.#window, this.#history, this.#tally, all.batchCodec);
+    this.#batches.replays(state.replay);
   }
 
   /** The batches of its rules: what time it is, when one is to be sealed. */
@@ -218,6 +219,7 @@ export class BridgeSession {
     const stream = this.#streams[REPLAY];
     invariant(!this.replay.isOpen, 'jobs go one after the other');
     this.#replayJob = job;
+    this.#batches.replays(job);
     stream.next = next;
     this.#tally.soon();
   }
@@ -360,9 +362,7 @@ export class BridgeSession {
     this.#missing(stream, Infinity);
     const { maximumQoS, window } = this.#window.limits;
     if (route.batch !== undefined) {
-      const replay = this.#replayOf(stream);
-      if (window === 0 || this.#batches.offer(stream, record, route, route.batch, replay) === 'full')
-        return 'full';
+      if (window === 0 || this.#batches.offer(stream, record, route, route.batch) === 'full') return 'full';
       stream.next = record.offset + 1;
       return 'taken';
     }
@@ -606,7 +606,7 @@ export class BridgeSession {
     const { record, route } =
       batch === undefined
         ? { record: ring.record[at], route: ring.route[at] }
-        : (this.#batches.carrier(stream, at, this.#replayOf(stream)) ?? {});
+        : (this.#batches.carrier(stream, at) ?? {});
     if (record === undefined || route === undefined) return false;
     const again = phase === AGAIN;
     const replay = this.#replayOf(stream);

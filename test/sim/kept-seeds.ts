@@ -30,4 +30,8 @@ export const KEPT_SEEDS: readonly KeptSeed[] = [
     seed: 1999,
     showed: 'the status of a clean stop was sent although Receive Maximum was used up',
   },
+  {
+    seed: 1_000_023,
+    showed: 'a replay whose batch was forming when the process died was sent without its mark',
+  },
 ];

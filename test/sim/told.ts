@@ -1,5 +1,6 @@
 /** A packet in one line, for a person who follows a history. */
 import type { Packet } from '../../src/mqtt/packet.js';
+import { unpacked } from './unpacked.js';
 
 export function told(packet: Packet): string {
   const { type } = packet;
@@ -9,9 +10,14 @@ export function told(packet: Packet): string {
     case 'connack':
       return `CONNACK ${packet.reasonCode} ${packet.sessionPresent ? 'present' : ''}`;
     case 'publish': {
-      const seq = new Map(packet.properties?.userProperties ?? []).get('seq') ?? '';
-      const text = Buffer.from(packet.payload).toString().replace(/\.+$/, '');
-      return `PUBLISH ${packet.packetIdentifier ?? ''} QoS ${packet.qos}${packet.dup ? ' DUP' : ''} ${packet.topic} seq ${seq} ${text}`;
+      const head = `PUBLISH ${packet.packetIdentifier ?? ''} QoS ${packet.qos}${packet.dup ? ' DUP' : ''} ${packet.topic}`;
+      const brought = unpacked(packet);
+      const seqs = brought.map(({ identity }) => identity.get('seq') ?? '').join(',');
+      const replay = brought[0]?.identity.get('replay');
+      const text = packet.topic.endsWith('/batch')
+        ? ''
+        : Buffer.from(packet.payload).toString().replace(/\.+$/, '');
+      return `${head} seq ${seqs}${replay === undefined ? '' : ` replay ${replay}`} ${text}`;
     }
     default:
       return `${type.toUpperCase()} ${'packetIdentifier' in packet ? packet.packetIdentifier : ''} ${'reasonCode' in packet ? packet.reasonCode : ''}`;

@@ -34,7 +34,7 @@ test('four registers show whole numbers beyond 2^53 exactly, and doubles', () =>
 test('decimal digits are BCD, letters a text, and neither is claimed of other bytes', () => {
   expect(of('1234')['bcd16 AB']).toBe('1234');
   expect(of('12ab')['bcd16 AB']).toBeUndefined();
-  expect(of('4f4b')['string']).toBe('"OK"');
-  expect(of('4f01')['string']).toBeUndefined();
-  expect(of('53444d313230000000')['string']).toBe('"SDM120"');
+  expect(of('4f4b').string).toBe('"OK"');
+  expect(of('4f01').string).toBeUndefined();
+  expect(of('53444d313230000000').string).toBe('"SDM120"');
 });
