@@ -70,11 +70,14 @@ export class CommandDesk implements Part {
   readonly name = 'commands';
   readonly #options: CommandDeskOptions;
   readonly #underWay = new Map<number, Asker[]>();
+  /** Asked for every retained message, so it is made once for a configuration. */
+  #place: (topicName: string) => readonly [string, string] | undefined;
   #book: CommandBook | undefined;
   #unsubscribe: (() => void) | undefined;
 
   constructor(options: CommandDeskOptions) {
     this.#options = options;
+    this.#place = placeOf(options.config().topic, options.gatewayId);
   }
 
   async start(): Promise<void> {
@@ -93,6 +96,7 @@ export class CommandDesk implements Part {
     const { broker, config, gatewayId } = this.#options;
     const { topic } = config();
     const place = placeOf(topic, gatewayId);
+    this.#place = place;
     const filter = fill(topic, gatewayId, '+', '+');
     this.#unsubscribe = broker.subscribe(filter, (message) => {
       const [device, point] = place(message.topic) ?? [];
@@ -106,8 +110,7 @@ export class CommandDesk implements Part {
 
   /** Whether it is the topic of a command: nothing is retained there. */
   isCommandTopic(topicName: string): boolean {
-    const { config, gatewayId } = this.#options;
-    return placeOf(config().topic, gatewayId)(topicName)?.[0]?.startsWith('$') === false;
+    return this.#place(topicName)?.[0]?.startsWith('$') === false;
   }
 
   get entries(): readonly CommandEntry[] {
