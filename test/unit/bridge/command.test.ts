@@ -21,7 +21,7 @@ const shell = (script: string): readonly string[] => ['sh', '-c', script];
 const output = (end: CommandEnd): string => (end.kind === 'done' ? end.output.toString() : end.why);
 
 async function until(isSo: () => boolean): Promise<void> {
-  while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 5));
+  while (!isSo()) await new Promise((resolve) => setImmediate(resolve));
 }
 
 test('its output is what it wrote; its arguments are not read by a shell', async () => {
